@@ -1,0 +1,115 @@
+# 100x-orchestrator. `make` builds the programs, `make MODE=asan` the same under
+# ASan and UBSan; every folder's objects but main.o form an archive that the
+# tests link.
+MODE ?= release
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := build/$(MODE)
+
+CC ?= gcc
+CLANG ?= clang
+VERSION := $(shell cat VERSION)
+
+PKGS := sqlite3 libgit2 libcurl libcjson libuv
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+	-Wconversion -Wno-sign-conversion -Wpointer-arith -Wvla
+CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION_STRING='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS))
+HARDEN := -fPIE -fstack-protector-strong -fcf-protection
+ifeq ($(MODE),asan)
+OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK := -fsanitize=address,undefined -pie
+else ifeq ($(MODE),coverage)
+OPT := -O0 -g --coverage
+LINK := --coverage -pie
+else
+OPT := -O2 -g -D_FORTIFY_SOURCE=2
+LINK := -pie -Wl,-z,relro,-z,now
+endif
+CFLAGS := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -MMD -MP
+LIBS := $(shell pkg-config --libs $(PKGS)) -lnng -lcivetweb -lpthread -lm
+
+objects = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
+library = $(filter-out $(B)/$(1)/main.o,$(call objects,$(1)))
+
+PROGRAMS := $(B)/100x $(B)/100x-supervisor $(B)/100x-worker $(B)/100x-webui
+SUPPORT := $(patsubst tests/support/%.c,$(B)/tests/%,$(wildcard tests/support/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: programs support
+programs: $(PROGRAMS)
+support: $(SUPPORT)
+benches: $(BENCHES)
+units: $(UNITS)
+fuzzers: $(FUZZERS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# An archive is rebuilt from nothing, so a deleted source leaves no object behind.
+define archive
+$(B)/lib$(2).a: $(call library,$(1))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(eval $(call archive,shared,shared))
+$(eval $(call archive,supervisor,supervisor))
+$(eval $(call archive,supervisor/ctl,ctl))
+$(eval $(call archive,worker,worker))
+$(eval $(call archive,webui,webui))
+
+$(B)/100x: $(B)/supervisor/ctl/main.o $(B)/libctl.a $(B)/libshared.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/100x-supervisor: $(B)/supervisor/main.o $(B)/libsupervisor.a $(B)/libshared.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/100x-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libshared.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/100x-webui: $(B)/webui/main.o $(B)/libwebui.a $(B)/libshared.a
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/tests/%: $(B)/tests/support/%.o $(B)/libshared.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libshared.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+
+# tests/unit/<folder>/test_x.c is linked with that folder's archive and shared's.
+define unit
+$(B)/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/lib$(1).a $(B)/libshared.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LINK) -o $$@ $$^ $$(LIBS) -lcmocka
+endef
+$(foreach f,supervisor ctl worker webui,$(eval $(call unit,$(f))))
+$(B)/unit/shared/%: $(B)/tests/unit/shared/%.o $(B)/libshared.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+# tests/fuzz/fuzz_x.c names the sources it needs in a line "// needs: a.c b.c".
+build/fuzz/%: tests/fuzz/fuzz_%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< $$(sed -n 's,^// needs: ,,p' $<) $(LIBS)
+
+check: units
+	@set -e; for t in $(UNITS); do $$t; done
+
+lint:
+	scripts/lint
+
+web:
+	cd webui/app && npm ci --no-audit --no-fund && npm run build
+
+bench: programs support benches
+	scripts/bench
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include scripts/install.mk
+
+.PHONY: all programs support benches units fuzzers check lint web bench clean install
+.SECONDARY:
+.DELETE_ON_ERROR:

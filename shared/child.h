@@ -1,0 +1,68 @@
+/* A child process described as a value and started by one audited function over
+ * uv_spawn. It leads its own process group; its environment is built from
+ * nothing; it has exactly the descriptors named. Done means: reaped and all its
+ * output at EOF, in either order. */
+#ifndef SHARED_CHILD_H
+#define SHARED_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/err.h"
+
+struct child;
+
+struct child_spec {
+	const char *const *argv; /* NULL-ended; argv[0] is a full path */
+	const char *const *env;	 /* NULL-ended "NAME=value" */
+	const char *cwd;	 /* NULL: ours */
+	bool pipe_stdin;	 /* else /dev/null */
+	bool pipe_stdout;	 /* else to stdout_fd, or /dev/null if that is < 0 */
+	bool pipe_stderr;	 /* else to stderr_fd, or /dev/null if that is < 0 */
+	int stdout_fd, stderr_fd;
+	bool die_with_us; /* killed when we die (PR_SET_PDEATHSIG where it can be set) */
+};
+
+struct child_events {
+	/* Bytes from stdout (stream 1) or stderr (2). */
+	void (*output)(void *arg, int stream, const char *data, size_t n);
+	/* Once, last: code >= 0, or -signal. The struct child is freed after it. */
+	void (*done)(void *arg, int code);
+};
+
+/* An exec failure fails this call: ERR_NOT_FOUND, ERR_DENIED, ERR_SYS. */
+struct child *child_start(uv_loop_t *loop, const struct child_spec *spec,
+	const struct child_events *events, void *arg, struct err *e);
+int child_pid(const struct child *c);
+
+/* Queues a write to stdin. ERR_LIMIT when CHILD_STDIN_MAX bytes are waiting. */
+#define CHILD_STDIN_MAX (8 * 1024 * 1024)
+int child_write(struct child *c, const void *data, size_t n, struct err *e);
+void child_close_stdin(struct child *c);
+
+/* Stops or resumes reading of its output: the pipe fills and the child waits. */
+void child_pause_output(struct child *c, bool paused);
+
+/* Signals the whole process group. */
+void child_signal(struct child *c, int signal);
+
+/* TERM to the group, KILL after grace_ms; descendants that left the group are
+ * swept when the child is done (see child_sweep). done is called as ever. */
+void child_end(struct child *c, int grace_ms);
+
+/* Forgets the callbacks (they are called no more); the child goes on. */
+void child_abandon(struct child *c);
+
+/* We become the reaper of re-parented descendants (PR_SET_CHILD_SUBREAPER). */
+int child_subreaper(struct err *e);
+/* Kills (KILL) and reaps every descendant of ours except the children started
+ * here that are still running; returns how many. Bounded: 64 rounds. */
+int child_sweep(void);
+
+/* Start time of a process in clock ticks (field 22 of /proc/PID/stat); 0 if it is
+ * gone. With the pid it names a process for good. */
+int64_t process_started(int pid);
+
+#endif

@@ -1,0 +1,14 @@
+/* Time. Deciders get it as an argument; only edges call these. */
+#ifndef SHARED_CLOCK_H
+#define SHARED_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic milliseconds: for every timer and deadline. */
+int64_t clock_now_ms(void);
+/* Monotonic nanoseconds: for measuring. */
+int64_t clock_now_ns(void);
+/* Wall-clock milliseconds since 1970: for people only, never for order. */
+int64_t clock_wall_ms(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* GitHub's REST interface (https://docs.github.com/rest, version 2022-11-28), over
+ * http.h. GITHUB_API_URL for Enterprise and tests; default https://api.github.com. */
+#ifndef WORKER_FORGE_H
+#define WORKER_FORGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "shared/err.h"
+#include "shared/giturl.h"
+#include "worker/http.h"
+
+#define FORGE_MAX_NAMES 16
+
+struct forge;
+
+/* token, api_url: copied; api_url NULL: the default. */
+struct forge *forge_new(uv_loop_t *loop, struct http *h, const char *token, const char *api_url,
+	struct err *e);
+void forge_free(struct forge *f); /* cancels */
+
+/* True if the repository is on this forge (host github.com, or the host that
+ * api_url stands for). */
+bool forge_serves(const struct forge *f, const struct giturl *url);
+
+struct forge_pull {
+	char url[1024];
+	long number;
+	char title[512];
+	char base[256];
+	bool existed; /* found open for this branch, not made anew */
+};
+
+struct forge_spec {
+	const struct giturl *url;
+	const char *branch;
+	const char *title; /* <= 256 characters, cut */
+	const char *body;  /* <= 65,536 characters, cut */
+	const char *labels[FORGE_MAX_NAMES];
+	size_t label_count;
+	const char *reviewers[FORGE_MAX_NAMES];
+	size_t reviewer_count;
+};
+
+/* steps: "pull_request", "labels", "reviewers"; status: done, skipped, failed. */
+typedef void (*forge_step_cb)(void *arg, const char *step, const char *status, const char *reason);
+/* pull is NULL exactly when e is set: no pull request exists. Failing labels or
+ * reviewers are told as steps and do not fail the whole. */
+typedef void (*forge_done_cb)(void *arg, const struct forge_pull *pull, const struct err *e);
+
+/* Looks for an open pull request of this branch first (so that trying twice opens one),
+ * asks the default branch, opens, adds labels, asks those reviewers who are
+ * collaborators. Retries what may pass, honouring Retry-After and rate limits. */
+int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
+	forge_done_cb done, void *arg, struct err *e);
+
+#endif

@@ -1,0 +1,80 @@
+/* The only home of libgit2: mirrors, clones, branches, diffs, commits, pushes.
+ * Every function blocks and is called from a libuv work thread, never from the
+ * loop; a struct workspace is used by one thread at a time. Repositories are
+ * hostile: no hooks, no filters, no submodules, no symlink followed out of it. */
+#ifndef WORKER_WORKSPACE_H
+#define WORKER_WORKSPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/err.h"
+#include "shared/giturl.h"
+
+/* Once per process: initialises libgit2, ignores system and user configuration,
+ * sets owner validation off for our own folders. */
+int workspace_library_init(struct err *e);
+
+/* Credentials: https token (may be NULL) for hosts that are GitHub's or named in
+ * GITHUB_API_URL or equal token_host; ssh by agent, then ~/.ssh keys. */
+struct workspace_auth {
+	const char *token;	/* GITHUB_TOKEN or NULL; borrowed */
+	const char *token_host; /* the only other host the token may be sent to; NULL */
+	const char *home;	/* for ~/.ssh and known_hosts */
+};
+
+/* Called from the work thread; what: "mirror", "clone", "push". Returning false
+ * cancels (ERR_CANCELLED). */
+typedef bool (*workspace_progress)(void *arg, const char *what, int64_t done, int64_t total);
+
+/* Asks the remote. base NULL or "": its default branch. Fills branch (256 bytes)
+ * and head (41 bytes). ERR_UNAVAILABLE: unreachable; ERR_DENIED: credentials;
+ * ERR_NOT_FOUND: no such branch (the text lists some that exist); ERR_INVALID:
+ * empty repository, not a repository. */
+int workspace_check_remote(const struct giturl *url, const struct workspace_auth *auth,
+	const char *base, char *branch, char *head, struct err *e);
+
+/* Brings the bare mirror <mirrors>/<hash>.git up to date (made if missing) under a
+ * lock file shared by all workers. */
+int workspace_mirror(const char *mirrors, const struct giturl *url,
+	const struct workspace_auth *auth, workspace_progress progress, void *arg, struct err *e);
+
+struct workspace;
+
+/* Opens path, or makes it: a clone that borrows the mirror's objects, own refs and
+ * config, no hooks, `.aider*` in info/exclude, user.name and user.email set, branch
+ * checked out from base (origin/<base>). An existing one is opened as it is, with
+ * everything in it kept. */
+int workspace_open(const char *path, const char *mirrors, const struct giturl *url,
+	const char *base, const char *branch, const char *user_name, const char *user_email,
+	workspace_progress progress, void *arg, struct workspace **out, struct err *e);
+void workspace_free(struct workspace *w);
+
+/* Commit the base pointed at when the branch was made, and HEAD, in hex (41 bytes). */
+int workspace_head(struct workspace *w, char *head, struct err *e);
+const char *workspace_base_commit(const struct workspace *w);
+bool workspace_dirty(struct workspace *w);
+
+/* Diff of base commit .. working tree (untracked files included, ignored ones not),
+ * as the body fields of a `diff` event: JSON text {"files":[…],"added":…,"removed":…,
+ * "patch":…,"cut":…}; the caller frees. fingerprint: equal for equal diffs. */
+char *workspace_diff(struct workspace *w, uint64_t *fingerprint, struct err *e);
+
+/* Commits everything uncommitted (ignored files not) on the branch. *hash (41
+ * bytes) is "" when there was nothing. */
+int workspace_commit_all(struct workspace *w, const char *message, char *hash, struct err *e);
+
+/* Number of commits on the branch past the base. -1 on error. */
+int workspace_commits_ahead(struct workspace *w, struct err *e);
+
+/* Pushes the branch to origin under its own name, never forced, never another ref.
+ * Looks first: already there with the same commit counts as success.
+ * ERR_DENIED, ERR_UNAVAILABLE, ERR_CONFLICT (not a fast-forward). */
+int workspace_push(struct workspace *w, const struct workspace_auth *auth,
+	workspace_progress progress, void *arg, struct err *e);
+
+/* Removes a folder tree without following symlinks. */
+int workspace_remove(const char *path, struct err *e);
+
+#endif
