@@ -26,6 +26,7 @@
  *   hang: true                     says and reads nothing any more
  *   deaf_ms: N                     nothing for N ms, not even for session/cancel
  *   flood: {bytes} or {lines, size, rate}  bytes without newline, or chunks (rate a second)
+ *                                  that begin with their number and "ns=<CLOCK_MONOTONIC>"
  *   daemon: {seconds, pid_file}    a child that leaves the session and ignores TERM
  *   stderr, raw: string            to stderr; to stdout as it is, with a newline
  *
@@ -444,11 +445,11 @@ static void do_flood(struct agent *a, const cJSON *f)
 		}
 		return;
 	}
-	char *text = malloc(size + 32);
+	char *text = malloc(size + 64);
 	if (!text)
 		die("malloc");
 	for (int64_t i = 0; (double)i < lines && !a->cancelled; i++) {
-		int n = snprintf(text, 32, "%lld ", (long long)i);
+		int n = snprintf(text, 64, "%lld ns=%lld ", (long long)i, (long long)now_ns());
 
 		if ((size_t)n < size)
 			memset(text + n, 'x', size - (size_t)n);
