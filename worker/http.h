@@ -38,9 +38,18 @@ struct http_response {
 typedef void (*http_cb)(void *arg, const struct http_response *response, const struct err *e);
 
 struct http *http_new(uv_loop_t *loop, struct err *e);
-void http_free(struct http *h); /* cancels what is under way without callbacks */
-struct http_call *http_send(struct http *h, const struct http_request *r, http_cb cb, void *arg,
-	struct err *e);
-void http_cancel(struct http_call *c); /* no callback */
+/* Cancels what is under way without callbacks. Its handles close in the next turn of
+ * the loop, which must still be run. NULL is accepted. */
+void http_free(struct http *h);
+/* e: ERR_INVALID (URL, header), ERR_LIMIT (64 under way). The callback never runs
+ * before this returns. Only GET follows redirects, at most 3, never from https to http. */
+struct http_call *http_send(
+	struct http *h, const struct http_request *r, http_cb cb, void *arg, struct err *e);
+/* No callback; NULL is accepted. Not to be called once the callback has run. */
+void http_cancel(struct http_call *c);
+
+/* Pure: milliseconds that a Retry-After value (seconds or HTTP date, RFC 9110 10.2.3)
+ * asks to wait, at most a day; -1 if it is neither. wall_ms: now. */
+int64_t http_retry_after(const char *value, int64_t wall_ms);
 
 #endif
