@@ -15,8 +15,8 @@ struct giturl {
 	char text[GITURL_MAX];	   /* canonical, what libgit2 gets */
 	char host[256];		   /* "" for local */
 	char path[GITURL_MAX];	   /* without leading slash for remote; absolute for local */
-	char owner[256];	   /* first two parts of a remote path, for the forge; "" if not so */
-	char name[256];		   /* without .git */
+	char owner[256];	   /* of a remote path of exactly two parts (forges); else "" */
+	char name[256];		   /* last part, without .git */
 };
 
 /* https://, http:// (loopback hosts only), ssh://, git@host:path, and (if

@@ -12,12 +12,17 @@
 #define MODEL_DEFAULT "openrouter/google/gemini-flash-1.5"
 #define MODEL_MAX 256
 
+#define MODEL_ALSO 3 /* most other names of a variable */
+
 struct model_provider {
-	const char *prefix;	  /* "openrouter" */
-	const char *key_variable; /* "OPENROUTER_API_KEY"; NULL: needs none */
-	const char *base_variable; /* "OPENROUTER_API_BASE" */
-	const char *base_url;	  /* default, no trailing slash; NULL: the variable must be set */
-	bool key_optional;	  /* used if set (ollama, lm_studio, hosted_vllm) */
+	const char *prefix;		   /* "openrouter" */
+	const char *key_variable;	   /* "OPENROUTER_API_KEY"; NULL: needs none */
+	const char *base_variable;	   /* "OPENROUTER_API_BASE" */
+	const char *base_url;		   /* default, no trailing slash; NULL: variable needed */
+	bool key_optional;		   /* used if set (ollama, lm_studio, hosted_vllm) */
+	const char *key_also[MODEL_ALSO];  /* other names LiteLLM takes, asked for in order */
+	const char *base_also[MODEL_ALSO]; /* after the first; unused ones are NULL */
+	const char *suffix;		   /* added to a base that lacks it ("/v1"), or NULL */
 };
 
 struct model {
@@ -35,8 +40,10 @@ const struct model_provider *model_providers(size_t *n);
 
 /* Where to send a chat completion, from the environment as given by get (name →
  * value or NULL). url: PATHS-sized buffer of at least 1024 bytes, ends in
- * "/chat/completions". *key: borrowed, NULL if none is needed. ERR_DENIED: the key
- * is missing (names the variable and ~/.env). ERR_INVALID: bad base URL. */
+ * "/chat/completions". *key: borrowed, NULL if none is needed. Who starts another
+ * program for this model gives it *key as key_variable, whichever name held it.
+ * ERR_DENIED: the key is missing (names the variable and ~/.env). ERR_INVALID: bad
+ * or missing base URL. */
 int model_endpoint(const struct model *m, const char *(*get)(void *arg, const char *name),
 	void *arg, char *url, size_t url_size, const char **key, struct err *e);
 

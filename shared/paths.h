@@ -11,7 +11,9 @@
 
 struct paths {
 	char state_dir[PATHS_MAX]; /* $XDG_STATE_HOME/100x, default ~/.local/state/100x */
-	char run_dir[PATHS_MAX];   /* $XDG_RUNTIME_DIR/100x, default <state_dir>/run */
+	char run_dir[PATHS_MAX];   /* $XDG_RUNTIME_DIR/100x; <state_dir>/run if that is not
+				    * set, or if the state directory was chosen (option or
+				    * HUNDREDX_STATE_DIR): two instances share no sockets */
 	char data_dir[PATHS_MAX];  /* $XDG_DATA_HOME/100x: the aider venv, the price list */
 	char home[PATHS_MAX];	   /* $HOME, else from the password database */
 };
