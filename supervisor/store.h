@@ -1,0 +1,122 @@
+/* tasks.db, whose only writer this is (docs/protocol.md, section 4). Everything is
+ * written inside a transaction: store_begin, writes, store_commit. Statements are
+ * prepared once and kept. */
+#ifndef SUPERVISOR_STORE_H
+#define SUPERVISOR_STORE_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/err.h"
+#include "shared/event.h"
+
+#define STORE_APPLICATION_ID 0x31303078 /* "100x" */
+#define STORE_VERSION 1
+#define STORE_ANSWER_MAX (900 * 1024) /* bytes of rows put into one answer */
+#define STORE_SCAN_MAX 20000	      /* events looked at for one answer */
+
+struct store;
+
+/* Opens path, or makes it. A file of another program or of a newer version is
+ * refused (ERR_CONFLICT) and left as it is. ERR_SYS: disk full, not writable, damaged. */
+struct store *store_open(const char *path, struct err *e);
+void store_close(struct store *s);
+
+/* durable: the commit reaches the disk before it returns. A failed store_commit has
+ * rolled back. */
+int store_begin(struct store *s, bool durable, struct err *e);
+int store_commit(struct store *s, struct err *e);
+void store_rollback(struct store *s); /* harmless outside a transaction */
+
+/* --- events --- */
+/* body: JSON text, borrowed; *id is the store's own number. */
+int store_event_add(struct store *s, const char *stream, int64_t subject, int64_t seq,
+	const char *word, int64_t at_ms, const char *body, size_t n, int64_t *id, struct err *e);
+int64_t store_last_event(struct store *s);
+/* True if the n bytes are one JSON value (RFC 8259). */
+bool store_json_valid(struct store *s, const char *text, size_t n);
+/* Events behind `after`, of one agent (0: all) and of the kinds whose bits are set in
+ * kinds (0: all). A bare array; the caller owns it. *last: the highest id looked at. */
+cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_t kinds, int limit,
+	int64_t *last, struct err *e);
+/* Keeps what a projected event says in the tables (not "state", which the life cycle
+ * judges first). A body that is not as docs/protocol.md has it changes nothing: ERR_INVALID. */
+int store_project(struct store *s, int64_t agent, enum event_kind kind, const char *body, size_t n,
+	int64_t event_id, int64_t at_ms, struct err *e);
+
+/* --- tasks and agents --- */
+struct store_task {
+	const char *repository, *base, *title, *description, *aider_arguments, *test_command,
+		*permission, *agent_model, *aider_model;
+	int64_t agents, limit_turns, limit_minutes; /* 0: the general configuration's */
+	double limit_dollars;
+	bool manager, pull_request;
+};
+int store_task_add(struct store *s, const struct store_task *t, int64_t at_ms, int64_t *id,
+	struct err *e);
+int store_agent_add(struct store *s, int64_t task, const char *state, int64_t at_ms, int64_t *id,
+	struct err *e);
+
+struct store_agent_row {
+	int64_t id, task, epoch, pid, pid_started, committed_seq, command_done, command_last;
+	const char *state; /* borrowed for the call */
+};
+typedef void (*store_agent_cb)(void *arg, const struct store_agent_row *row);
+int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err *e);
+
+int store_agent_state(struct store *s, int64_t agent, const char *state, const char *reason,
+	bool ended, int64_t at_ms, struct err *e);
+int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e);
+/* pid 0: none runs. */
+int store_agent_pid(struct store *s, int64_t agent, int64_t pid, int64_t started, struct err *e);
+int store_agent_seq(struct store *s, int64_t agent, int64_t seq, int64_t at_ms, struct err *e);
+/* The agent's rows, its events included, and its task's when it was the last one. */
+int store_agent_delete(struct store *s, int64_t agent, struct err *e);
+
+/* Values for what a task left to the general configuration. */
+struct store_defaults {
+	const char *agent_model, *aider_model;
+	int64_t limit_turns, limit_minutes;
+	double limit_dollars;
+};
+/* AGENT, TASK and TURN of docs/protocol.md. NULL with ERR_NOT_FOUND. The caller owns. */
+cJSON *store_agent(struct store *s, int64_t agent, struct err *e);
+cJSON *store_task(struct store *s, int64_t task, const struct store_defaults *d, struct err *e);
+cJSON *store_turns(struct store *s, int64_t agent, struct err *e);
+/* At most STORE_ANSWER_MAX bytes, ids behind `after`; *more tells if that was not all. Long
+ * texts are cut. state NULL, task 0: all. */
+cJSON *store_agent_list(struct store *s, const char *state, int64_t task, int64_t after, bool *more,
+	struct err *e);
+cJSON *store_task_list(struct store *s, int64_t after, const struct store_defaults *d, bool *more,
+	struct err *e);
+/* Agents that have not ended: all, or those on the same repository as `from` without it. */
+int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e);
+bool store_agent_has_pull_request(struct store *s, int64_t agent);
+
+/* --- commands to workers --- */
+int store_command_add(struct store *s, int64_t agent, int64_t n, const char *kind, const char *body,
+	int64_t at_ms, struct err *e);
+/* [{"n","kind","at","body"}] behind `after`, bounded; the caller owns it. */
+cJSON *store_commands_after(struct store *s, int64_t agent, int64_t after, struct err *e);
+/* Drops those up to n, which the worker has taken over. */
+int store_commands_done(struct store *s, int64_t agent, int64_t n, struct err *e);
+/* A retried agent goes on: what was to halt it turns into "resume". */
+int store_commands_defuse(struct store *s, int64_t agent, struct err *e);
+
+/* --- configuration --- */
+/* {"models": {...}, "general": {...}} of what is set; the caller owns it. */
+cJSON *store_config(struct store *s, struct err *e);
+/* value NULL: back to the default. */
+int store_config_general(struct store *s, const char *key, const char *value, struct err *e);
+int store_config_model(struct store *s, const char *role, const char *model, struct err *e);
+
+/* --- answers kept under the asker's id --- */
+/* *answer: the caller frees it; NULL if there is none. */
+int store_request_find(struct store *s, const char *id, char **answer, struct err *e);
+int store_request_save(struct store *s, const char *id, const char *answer, int64_t at_ms,
+	struct err *e);
+int store_requests_purge(struct store *s, int64_t before_ms, struct err *e);
+
+#endif

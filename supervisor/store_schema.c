@@ -1,0 +1,119 @@
+/* The schema and its versions. */
+#include "supervisor/store_sql.h"
+
+#include <stdio.h>
+
+/* migrations[v] leads from user_version v to v + 1. */
+static const char *const migrations[STORE_VERSION] = {
+	"CREATE TABLE tasks(id INTEGER PRIMARY KEY AUTOINCREMENT, repository TEXT NOT NULL,"
+	" base TEXT NOT NULL, title TEXT NOT NULL, description TEXT NOT NULL,"
+	" agents INTEGER NOT NULL, aider_arguments TEXT NOT NULL, test_command TEXT NOT NULL,"
+	" manager INTEGER NOT NULL, permission TEXT NOT NULL, pull_request INTEGER NOT NULL,"
+	" limit_turns INTEGER NOT NULL, limit_minutes INTEGER NOT NULL,"
+	" limit_dollars REAL NOT NULL, agent_model TEXT NOT NULL, aider_model TEXT NOT NULL,"
+	" created_at INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE agents(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" task_id INTEGER NOT NULL REFERENCES tasks(id), branch TEXT NOT NULL,"
+	" state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', turn INTEGER NOT NULL DEFAULT 0,"
+	" progress TEXT NOT NULL DEFAULT '', thought TEXT NOT NULL DEFAULT '',"
+	" action TEXT NOT NULL DEFAULT '', future TEXT NOT NULL DEFAULT '',"
+	" tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0,"
+	" dollars REAL NOT NULL DEFAULT 0, files INTEGER NOT NULL DEFAULT 0,"
+	" added INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0, tests TEXT,"
+	" pull_request TEXT, epoch INTEGER NOT NULL DEFAULT 0, pid INTEGER, pid_started INTEGER,"
+	" committed_seq INTEGER NOT NULL DEFAULT 0, command_done INTEGER NOT NULL DEFAULT 0,"
+	" created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER,"
+	" updated_at INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX agents_task ON agents(task_id);"
+	"CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,"
+	" subject INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL,"
+	" body TEXT NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX events_seq ON events(subject, seq) WHERE stream = 'agent' AND seq > 0;"
+	"CREATE INDEX events_subject ON events(stream, subject, id);"
+	"CREATE TABLE turns(agent_id INTEGER NOT NULL, turn INTEGER NOT NULL, source TEXT NOT NULL,"
+	" prompt TEXT NOT NULL, progress TEXT NOT NULL DEFAULT '', thought TEXT NOT NULL DEFAULT '',"
+	" action TEXT NOT NULL DEFAULT '', future TEXT NOT NULL DEFAULT '', stop_reason TEXT,"
+	" started_at INTEGER NOT NULL, ended_at INTEGER, PRIMARY KEY(agent_id, turn))"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE usage(id INTEGER PRIMARY KEY, agent_id INTEGER NOT NULL, turn INTEGER NOT NULL,"
+	" role TEXT NOT NULL, model TEXT NOT NULL, tokens_in INTEGER NOT NULL,"
+	" tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL, dollars REAL,"
+	" at INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX usage_agent ON usage(agent_id, turn);"
+	"CREATE TABLE commands(agent_id INTEGER NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL,"
+	" body TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(agent_id, n)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE diffs(agent_id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE model_config(role TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE general_config(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE requests(id TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE INDEX requests_at ON requests(at);",
+};
+
+static int number(struct store *s, const char *sql, int64_t *v, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int ok = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK &&
+		 sqlite3_step(q) == SQLITE_ROW;
+
+	if (ok)
+		*v = sqlite3_column_int64(q, 0);
+	else
+		store_fail(s, e, "open");
+	sqlite3_finalize(q);
+	return ok ? 0 : -1;
+}
+
+static int run(struct store *s, const char *sql, struct err *e)
+{
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
+		       ? 0
+		       : store_fail(s, e, "prepare the tables");
+}
+
+static int upgrade(struct store *s, int64_t from, struct err *e)
+{
+	char pragma[64];
+
+	if (run(s, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	for (; from < STORE_VERSION; from++) {
+		if (run(s, migrations[from], e) < 0)
+			goto undo;
+	}
+	snprintf(pragma, sizeof(pragma), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
+	if (run(s, pragma, e) < 0)
+		goto undo;
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", STORE_VERSION);
+	if (run(s, pragma, e) < 0 || run(s, "COMMIT", e) < 0)
+		goto undo;
+	return 0;
+undo:
+	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
+}
+
+int store_migrate(struct store *s, struct err *e)
+{
+	int64_t application, version, tables;
+
+	if (number(s, "PRAGMA application_id", &application, e) < 0 ||
+		number(s, "PRAGMA user_version", &version, e) < 0 ||
+		number(s, "SELECT count(*) FROM sqlite_schema", &tables, e) < 0)
+		return -1;
+	if (application != STORE_APPLICATION_ID && (application || version || tables))
+		return err_set(e, ERR_CONFLICT,
+			"this is a database of another program; it was left as it is: move it away, or "
+			"choose another folder with --state-dir");
+	if (version > STORE_VERSION)
+		return err_set(e, ERR_CONFLICT,
+			"this database has version %lld, this program knows up to %d; it was left as it "
+			"is: use the newer program that wrote it",
+			(long long)version, STORE_VERSION);
+	if (run(s, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
+		   "PRAGMA journal_size_limit=67108864;PRAGMA temp_store=MEMORY",
+		    e) < 0)
+		return -1;
+	s->full = true;
+	return version < STORE_VERSION ? upgrade(s, version, e) : 0;
+}
