@@ -33,8 +33,7 @@ static int agents_meant(struct ctl *c, const struct args *a, const char *states,
 	*ids = calloc((size_t)cJSON_GetArraySize(json_get(r, "agents")) + 1, sizeof(**ids));
 	if (!*ids)
 		abort();
-	cJSON_ArrayForEach(agent, json_get(r, "agents"))
-	{
+	cJSON_ArrayForEach (agent, json_get(r, "agents")) {
 		if (strstr(states, json_str(agent, "state", "?")))
 			(*ids)[n++] = json_int(agent, "id", 0);
 	}
@@ -94,24 +93,24 @@ static int give(struct ctl *c, const struct args *a, const struct order *o)
 
 int ctl_interrupt(struct ctl *c, const struct args *a)
 {
-	static const struct order o = {"interrupt", "agent.interrupt", "is interrupted", "working",
-		CTL_ASK_MS};
+	static const struct order o = {
+		"interrupt", "agent.interrupt", "is interrupted", "working", CTL_ASK_MS};
 
 	return give(c, a, &o);
 }
 
 int ctl_pause(struct ctl *c, const struct args *a)
 {
-	static const struct order o = {"pause", "agent.pause", "pauses",
-		"queued starting working waiting", CTL_ASK_MS};
+	static const struct order o = {
+		"pause", "agent.pause", "pauses", "queued starting working waiting", CTL_ASK_MS};
 
 	return give(c, a, &o);
 }
 
 int ctl_resume(struct ctl *c, const struct args *a)
 {
-	static const struct order o = {"resume", "agent.resume", "goes on", "paused waiting",
-		CTL_ASK_MS};
+	static const struct order o = {
+		"resume", "agent.resume", "goes on", "paused waiting", CTL_ASK_MS};
 
 	return give(c, a, &o);
 }
@@ -133,16 +132,16 @@ int ctl_finish(struct ctl *c, const struct args *a)
 
 int ctl_retry(struct ctl *c, const struct args *a)
 {
-	static const struct order o = {"retry", "agent.retry", "goes on where it was", NULL,
-		CTL_ASK_MS};
+	static const struct order o = {
+		"retry", "agent.retry", "goes on where it was", NULL, CTL_ASK_MS};
 
 	return give(c, a, &o);
 }
 
 int ctl_delete(struct ctl *c, const struct args *a)
 {
-	static const struct order o = {"delete", "agent.delete", "is deleted",
-		ACTIVE " done failed stopped", DELETE_MS};
+	static const struct order o = {
+		"delete", "agent.delete", "is deleted", ACTIVE " done failed stopped", DELETE_MS};
 
 	if (a->word_count == 1 && strcmp(a->words[0], "all") == 0 && !args_has(a, "yes"))
 		return ctl_usage("delete", "deleting all agents and their work wants --yes");

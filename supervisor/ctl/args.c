@@ -14,8 +14,8 @@ const struct args_option args_common[] = {
 	{0},
 };
 
-static const struct args_option *find_long(const struct args_option *table, const char *name,
-	size_t n)
+static const struct args_option *find_long(
+	const struct args_option *table, const char *name, size_t n)
 {
 	for (; table && table->name; table++)
 		if (strlen(table->name) == n && memcmp(table->name, name, n) == 0)
@@ -60,8 +60,8 @@ static int parse_long(const struct args_option *options, int argc, char *const *
 	if (equals)
 		return give(a, option, equals + 1, e);
 	if (*i + 1 >= argc)
-		return err_set(e, ERR_INVALID, "--%s wants a value: %s", option->name,
-			option->value);
+		return err_set(
+			e, ERR_INVALID, "--%s wants a value: %s", option->name, option->value);
 	return give(a, option, argv[++*i], e);
 }
 
@@ -135,8 +135,8 @@ const char *args_get(const struct args *a, const char *name)
 	return NULL;
 }
 
-int args_parse_int(const char *text, const char *what, int64_t min, int64_t max, int64_t *out,
-	struct err *e)
+int args_parse_int(
+	const char *text, const char *what, int64_t min, int64_t max, int64_t *out, struct err *e)
 {
 	char *end;
 	long long v;
@@ -145,8 +145,9 @@ int args_parse_int(const char *text, const char *what, int64_t min, int64_t max,
 	v = strtoll(text, &end, 10);
 	if (!*text || *end || errno || (*text < '0' && *text != '-') || *text > '9' || v < min ||
 		v > max)
-		return err_set(e, ERR_INVALID, "%s is \"%s\": it must be a whole number from "
-					       "%lld to %lld",
+		return err_set(e, ERR_INVALID,
+			"%s is \"%s\": it must be a whole number from "
+			"%lld to %lld",
 			what, text, (long long)min, (long long)max);
 	*out = v;
 	return 0;
@@ -164,8 +165,8 @@ int args_int(const struct args *a, const char *name, int64_t min, int64_t max, i
 	return args_parse_int(text, what, min, max, out, e);
 }
 
-int args_number(const struct args *a, const char *name, double min, double max, double *out,
-	struct err *e)
+int args_number(
+	const struct args *a, const char *name, double min, double max, double *out, struct err *e)
 {
 	const char *text = args_get(a, name);
 	char *end;

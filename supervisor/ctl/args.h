@@ -43,10 +43,10 @@ const char *args_get(const struct args *a, const char *name);
 int args_int(const struct args *a, const char *name, int64_t min, int64_t max, int64_t *out,
 	struct err *e);
 /* The same for a number with a fraction. */
-int args_number(const struct args *a, const char *name, double min, double max, double *out,
-	struct err *e);
+int args_number(
+	const struct args *a, const char *name, double min, double max, double *out, struct err *e);
 /* Exactly these decimal digits as a number from min to max; what: for the error. */
-int args_parse_int(const char *text, const char *what, int64_t min, int64_t max, int64_t *out,
-	struct err *e);
+int args_parse_int(
+	const char *text, const char *what, int64_t min, int64_t max, int64_t *out, struct err *e);
 
 #endif

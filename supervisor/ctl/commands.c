@@ -23,7 +23,8 @@ static const struct args_option new_options[] = {
 	{"title", 't', "TEXT", "title of one task"},
 	{"description", 'd', "TEXT", "description of the task given by --title"},
 	{"task", 0, "'TITLE: TEXT'", "a task in one argument; may be repeated"},
-	{"tasks-file", 0, "FILE", "tasks: JSON [{\"title\",\"description\"}], or a line each; - is stdin"},
+	{"tasks-file", 0, "FILE",
+		"tasks: JSON [{\"title\",\"description\"}], or a line each; - is stdin"},
 	{"agents", 'n', "N", "rival agents for each task (default 1)"},
 	{"test", 0, "COMMAND", "must pass before an agent is done"},
 	{"aider-args", 0, "TEXT", "further arguments for aider, as on a shell's line"},
@@ -89,16 +90,18 @@ static const struct args_option no_options[] = {{0}};
 #define AGENTS_OR_ALL "AGENT... | all"
 
 const struct ctl_command ctl_commands[] = {
-	{"up", "[OPTIONS]", "Start the supervisor and the page", 
-		"Both run in the background and log to <state>/logs/. Prints the URL to sign in. What\n"
+	{"up", "[OPTIONS]", "Start the supervisor and the page",
+		"Both run in the background and log to <state>/logs/. Prints the URL to sign in. "
+		"What\n"
 		"runs already is left as it is.",
 		up_options, ctl_up, false},
 	{"down", "[--keep-agents]", "End the supervisor, the page and, resumably, all agents",
-		"Agents keep their state and go on where they were at the next `100x up`.", down_options,
-		ctl_down, false},
+		"Agents keep their state and go on where they were at the next `100x up`.",
+		down_options, ctl_down, false},
 	{"status", "", "Tell what runs", NULL, no_options, ctl_status, false},
 	{"new", "REPOSITORY [OPTIONS]", "Create tasks and their agents",
-		"REPOSITORY is an https, ssh or git@ URL or a local path. A task is given by --title and\n"
+		"REPOSITORY is an https, ssh or git@ URL or a local path. A task is given by "
+		"--title and\n"
 		"--description, by --task 'title: description', or in a file.",
 		new_options, ctl_new, false},
 	{"list", "[OPTIONS]", "List agents, or tasks", NULL, list_options, ctl_list, false},
@@ -125,7 +128,8 @@ const struct ctl_command ctl_commands[] = {
 	{"delete", AGENTS_OR_ALL, "Stop agents and remove their workspaces and history", NULL,
 		delete_options, ctl_delete, true},
 	{"permit", "AGENT PERMISSION OPTION", "Answer a permission an agent waits for",
-		"`100x show AGENT` lists what is asked and the options.", no_options, ctl_permit, true},
+		"`100x show AGENT` lists what is asked and the options.", no_options, ctl_permit,
+		true},
 	{"events", "[OPTIONS]", "Print events of all agents, one a line", NULL, events_options,
 		ctl_events, false},
 	{"config", "[get [KEY] | set KEY=VALUE... | models]", "Show or change the configuration",

@@ -16,8 +16,8 @@ bool ctl_running(const struct ctl *c)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.ipc",
-		c->paths.run_dir);
+	int n = snprintf(
+		address.sun_path, sizeof(address.sun_path), "%s/control.ipc", c->paths.run_dir);
 
 	if (fd < 0 || n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return false;
@@ -116,10 +116,9 @@ static void help_options(const struct args_option *options, FILE *out)
 {
 	for (; options && options->name; options++) {
 		char left[64];
-		int n = options->letter
-				? snprintf(left, sizeof(left), "-%c, --%s", options->letter,
-					  options->name)
-				: snprintf(left, sizeof(left), "    --%s", options->name);
+		int n = options->letter ? snprintf(left, sizeof(left), "-%c, --%s", options->letter,
+						  options->name)
+					: snprintf(left, sizeof(left), "    --%s", options->name);
 
 		if (options->value && n > 0 && (size_t)n < sizeof(left))
 			snprintf(left + n, sizeof(left) - (size_t)n, " %s", options->value);

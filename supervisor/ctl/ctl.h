@@ -23,7 +23,7 @@ enum ctl_exit {
 	CTL_UNDONE = 4, /* --wait: an agent ended otherwise than done, or needs a person */
 };
 
-#define CTL_ASK_MS 15000     /* a plain question */
+#define CTL_ASK_MS 15000      /* a plain question */
 #define CTL_ASK_LONG_MS 90000 /* one that asks the outside world first */
 
 struct ctl {

@@ -34,8 +34,8 @@ static int open_log(const char *path, struct err *e)
 	return fd;
 }
 
-static int start(const struct daemon_spec *spec, const char *path, int log_fd, pid_t *pid,
-	struct err *e)
+static int start(
+	const struct daemon_spec *spec, const char *path, int log_fd, pid_t *pid, struct err *e)
 {
 	char *argv[DAEMON_ARGS_MAX + 2];
 	posix_spawn_file_actions_t files;
@@ -57,12 +57,12 @@ static int start(const struct daemon_spec *spec, const char *path, int log_fd, p
 	sigfillset(&all);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes,
-		(short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-			(spec->log ? POSIX_SPAWN_SETSID : 0)));
+	posix_spawnattr_setflags(
+		&attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+				     (spec->log ? POSIX_SPAWN_SETSID : 0)));
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, spec->stdout_fd >= 0 ? spec->stdout_fd : log_fd,
-		1);
+	posix_spawn_file_actions_adddup2(
+		&files, spec->stdout_fd >= 0 ? spec->stdout_fd : log_fd, 1);
 	posix_spawn_file_actions_adddup2(&files, log_fd, 2);
 	/* Descriptors above 2 that we were started with are nobody's business there. */
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
@@ -107,8 +107,9 @@ int daemon_note_write(const struct paths *p, const struct daemon_note *note, str
 
 	note_path(p, path, sizeof(path));
 	f = fopen(path, "we");
-	if (!f || fprintf(f, "%d %lld %d\n", (int)note->pid, (long long)note->started,
-			  note->port) < 0 ||
+	if (!f ||
+		fprintf(f, "%d %lld %d\n", (int)note->pid, (long long)note->started, note->port) <
+			0 ||
 		fflush(f) != 0)
 		return err_errno(e, "write %s", path);
 	return 0;
@@ -159,8 +160,8 @@ bool daemon_wait_end(int pidfd, int timeout_ms)
 	}
 }
 
-int daemon_read_line(int fd, const char *word, int timeout_ms, char *line, size_t size,
-	struct err *e)
+int daemon_read_line(
+	int fd, const char *word, int timeout_ms, char *line, size_t size, struct err *e)
 {
 	int64_t deadline = clock_now_ms() + timeout_ms;
 	size_t n = 0;
@@ -171,8 +172,8 @@ int daemon_read_line(int fd, const char *word, int timeout_ms, char *line, size_
 		char c;
 
 		if (left <= 0)
-			return err_set(e, ERR_UNAVAILABLE, "not ready within %d s",
-				timeout_ms / 1000);
+			return err_set(
+				e, ERR_UNAVAILABLE, "not ready within %d s", timeout_ms / 1000);
 		if (poll(&p, 1, (int)left) <= 0)
 			continue;
 		if (read(fd, &c, 1) != 1)

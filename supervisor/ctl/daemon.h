@@ -41,8 +41,8 @@ int daemon_pidfd(pid_t pid);
 
 /* Reads lines from fd until one holds word; copies that line (cut at size - 1).
  * ERR_UNAVAILABLE: the other end closed or the time is up. */
-int daemon_read_line(int fd, const char *word, int timeout_ms, char *line, size_t size,
-	struct err *e);
+int daemon_read_line(
+	int fd, const char *word, int timeout_ms, char *line, size_t size, struct err *e);
 
 /* The last lines of a log, for an error: at most size - 1 bytes into out. */
 void daemon_log_tail(const char *path, char *out, size_t size);

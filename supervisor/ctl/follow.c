@@ -58,8 +58,7 @@ static int step(struct ctl *c, const struct follow_spec *spec, int64_t *after, b
 		return -1;
 	events = json_get(result, "events");
 	*got = 0;
-	cJSON_ArrayForEach(event, events)
-	{
+	cJSON_ArrayForEach (event, events) {
 		int64_t id = json_int(event, "id", 0);
 
 		if (id <= *after)
@@ -92,8 +91,8 @@ int follow_run(struct ctl *c, const struct follow_spec *spec, follow_cb cb, foll
 		fflush(stdout);
 		if (got)
 			continue;
-		if (!caught_up && idle)
-			idle(arg);
+		if (!caught_up && idle && !idle(arg))
+			return 0;
 		fflush(stdout);
 		if (!spec->live)
 			return 0;

@@ -15,8 +15,8 @@ struct follow_spec {
 
 /* Called for each event ({id, stream, subject, kind, body}); false ends following. */
 typedef bool (*follow_cb)(void *arg, const cJSON *event);
-/* Called when all that was there has been given; may be NULL. */
-typedef void (*follow_idle_cb)(void *arg);
+/* Called once, when all that was there has been given; may be NULL; false ends following. */
+typedef bool (*follow_idle_cb)(void *arg);
 
 int follow_run(struct ctl *c, const struct follow_spec *spec, follow_cb cb, follow_idle_cb idle,
 	void *arg, struct err *e);

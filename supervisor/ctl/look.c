@@ -10,8 +10,7 @@ static void counts(const cJSON *agents, struct buf *out)
 {
 	const cJSON *state;
 
-	cJSON_ArrayForEach(state, agents)
-	{
+	cJSON_ArrayForEach (state, agents) {
 		if (!cJSON_IsNumber(state) || state->valueint == 0)
 			continue;
 		buf_addf(out, "%s%d %s", out->len ? ", " : "", state->valueint, state->string);
@@ -81,8 +80,7 @@ static void list_agents(const struct ctl *c, const cJSON *agents)
 	const cJSON *agent;
 	char text[64];
 
-	cJSON_ArrayForEach(agent, agents)
-	{
+	cJSON_ArrayForEach (agent, agents) {
 		const char *state = json_str(agent, "state", "");
 		const char *tests = json_str(agent, "tests", "");
 		struct buf title;
@@ -109,15 +107,13 @@ static void list_agents(const struct ctl *c, const cJSON *agents)
 
 static void list_tasks(const struct ctl *c, const cJSON *tasks)
 {
-	static const struct term_column columns[] = {
-		{"TASK", true}, {"AGENTS", true}, {"REPOSITORY", false}, {"BASE", false},
-		{"TITLE", false}};
+	static const struct term_column columns[] = {{"TASK", true}, {"AGENTS", true},
+		{"REPOSITORY", false}, {"BASE", false}, {"TITLE", false}};
 	struct term_table *t = term_table_new(columns, 5);
 	const cJSON *task;
 	char text[32];
 
-	cJSON_ArrayForEach(task, tasks)
-	{
+	cJSON_ArrayForEach (task, tasks) {
 		snprintf(text, sizeof(text), "%lld", (long long)json_int(task, "id", 0));
 		term_table_cell(t, TERM_BOLD, text);
 		snprintf(text, sizeof(text), "%lld", (long long)json_int(task, "agents", 0));
@@ -155,14 +151,15 @@ int ctl_list(struct ctl *c, const struct args *a)
 		return ctl_fail(c, &e);
 	rows = json_get(r, tasks ? "tasks" : "agents");
 	if (args_has(a, "ids")) {
-		cJSON_ArrayForEach(row, rows)
+		cJSON_ArrayForEach (row, rows)
 			printf("%lld\n", (long long)json_int(row, "id", 0));
 		return CTL_OK;
 	}
 	if (c->json)
 		return ctl_print(r);
 	if (!cJSON_GetArraySize(rows)) {
-		puts(tasks ? "No tasks: `100x new` makes one." : "No agents: `100x new` makes some.");
+		puts(tasks ? "No tasks: `100x new` makes one."
+			   : "No agents: `100x new` makes some.");
 		return CTL_OK;
 	}
 	if (tasks)
@@ -263,8 +260,7 @@ static int show_one_task(struct ctl *c, int64_t id)
 
 	if (ctl_ask(c, "task.list", NULL, CTL_ASK_MS, &r, &e) < 0)
 		return ctl_fail(c, &e);
-	cJSON_ArrayForEach(task, json_get(r, "tasks"))
-	{
+	cJSON_ArrayForEach (task, json_get(r, "tasks")) {
 		if (json_int(task, "id", 0) != id)
 			continue;
 		if (c->json)

@@ -15,7 +15,8 @@ static void overview(FILE *out)
 	fputs("  help        Tell about a command: 100x help COMMAND\n"
 	      "  version     Print the version\n\n"
 	      "All commands take --json, --state-dir DIR and --run-dir DIR.\n"
-	      "Exit codes: 0 done, 1 failed or refused, 2 wrong command line, 3 the supervisor does\n"
+	      "Exit codes: 0 done, 1 failed or refused, 2 wrong command line, 3 the supervisor "
+	      "does\n"
 	      "not run, 4 an agent that was waited for ended otherwise than done.\n",
 		out);
 }

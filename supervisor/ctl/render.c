@@ -22,8 +22,8 @@ static void add_because(struct buf *out, const cJSON *body, const char *name)
 	}
 }
 
-static void add_styled(struct buf *out, const struct term *t, enum term_style style,
-	const char *text)
+static void add_styled(
+	struct buf *out, const struct term *t, enum term_style style, const char *text)
 {
 	buf_adds(out, term_on(t, style));
 	term_line(out, text, LINE_COLUMNS);
@@ -76,8 +76,7 @@ static void summary_tool(struct buf *out, const struct term *t, const cJSON *bod
 		buf_adds(out, " ");
 		add_styled(out, t, strcmp(status, "failed") == 0 ? TERM_RED : TERM_DIM, status);
 	}
-	cJSON_ArrayForEach(diff, json_get(body, "diffs"))
-	{
+	cJSON_ArrayForEach (diff, json_get(body, "diffs")) {
 		buf_adds(out, " ");
 		add_line(out, diff, "path");
 		buf_addf(out, " %s+%lld%s %s−%lld%s", term_on(t, TERM_GREEN),
@@ -126,8 +125,7 @@ static void summary_permission(struct buf *out, const struct term *t, const cJSO
 		return;
 	}
 	add_because(out, body, "title");
-	cJSON_ArrayForEach(option, json_get(body, "options"))
-	{
+	cJSON_ArrayForEach (option, json_get(body, "options")) {
 		buf_adds(out, " [");
 		add_line(out, option, "id");
 		buf_adds(out, ": ");
@@ -163,7 +161,8 @@ static void summary_test(struct buf *out, const struct term *t, const cJSON *bod
 {
 	bool passed = json_bool(body, "passed", false);
 
-	add_styled(out, t, passed ? TERM_GREEN : TERM_RED, passed ? "tests passed" : "tests failed");
+	add_styled(
+		out, t, passed ? TERM_GREEN : TERM_RED, passed ? "tests passed" : "tests failed");
 	if (!passed)
 		buf_addf(out, " (exit code %lld)", (long long)json_int(body, "exit_code", -1));
 	add_because(out, body, "command");
@@ -253,8 +252,7 @@ static void summary_config(struct buf *out, const struct term *t, const cJSON *b
 
 	(void)t;
 	buf_adds(out, "changed");
-	cJSON_ArrayForEach(name, json_get(body, "changed"))
-	{
+	cJSON_ArrayForEach (name, json_get(body, "changed")) {
 		buf_adds(out, " ");
 		if (cJSON_IsString(name))
 			term_line(out, name->valuestring, LINE_COLUMNS);

@@ -67,9 +67,9 @@ static bool harmless(const unsigned char *c, size_t n)
 {
 	uint32_t v = n == 2   ? ((uint32_t)(c[0] & 31) << 6) | (c[1] & 63u)
 		     : n == 3 ? ((uint32_t)(c[0] & 15) << 12) | ((uint32_t)(c[1] & 63) << 6) |
-				      (c[2] & 63u)
+					(c[2] & 63u)
 			      : ((uint32_t)(c[0] & 7) << 18) | ((uint32_t)(c[1] & 63) << 12) |
-				      ((uint32_t)(c[2] & 63) << 6) | (c[3] & 63u);
+					((uint32_t)(c[2] & 63) << 6) | (c[3] & 63u);
 
 	if (v < 0xa0 || (n == 3 && v < 0x800) || (n == 4 && v < 0x10000) || v > 0x10ffff)
 		return false;
@@ -373,8 +373,7 @@ const char *term_duration(int64_t ms, char *out)
 	else if (s < 3600)
 		snprintf(out, 32, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
 	else
-		snprintf(out, 32, "%lldh%02lldm", (long long)(s / 3600),
-			(long long)(s / 60 % 60));
+		snprintf(out, 32, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
 	return out;
 }
 

@@ -66,9 +66,9 @@ void term_table_cell(struct term_table *t, enum term_style style, const char *te
 void term_table_print(const struct term_table *t, const struct term *term, FILE *out);
 
 /* People's numbers, into out (32 bytes), returning out. */
-const char *term_count(int64_t n, char *out);	 /* 987, 12.3k, 4.56M */
-const char *term_dollars(double v, char *out);	 /* $0.0123 */
+const char *term_count(int64_t n, char *out);	  /* 987, 12.3k, 4.56M */
+const char *term_dollars(double v, char *out);	  /* $0.0123 */
 const char *term_duration(int64_t ms, char *out); /* 0.8s, 42s, 3m12s, 5h03m */
-const char *term_bytes(int64_t n, char *out);	 /* 3.4 GiB */
+const char *term_bytes(int64_t n, char *out);	  /* 3.4 GiB */
 
 #endif

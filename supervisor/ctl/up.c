@@ -122,8 +122,7 @@ static void sign_in_url(const struct up *u, int port, char *out, size_t size)
 	char path[PATHS_MAX + 16], token[128];
 	_cleanup_fclose_ FILE *f = NULL;
 
-	snprintf(path, sizeof(path), "%.*s/webui.token", PATHS_MAX - 1,
-		u->ctl->paths.state_dir);
+	snprintf(path, sizeof(path), "%.*s/webui.token", PATHS_MAX - 1, u->ctl->paths.state_dir);
 	f = fopen(path, "re");
 	if (f && fscanf(f, "%127s", token) == 1)
 		snprintf(out, size, "http://localhost:%d/sign-in?token=%s", port, token);
@@ -189,9 +188,9 @@ static int start_webui(struct up *u, struct err *e)
 		kill(u->webui, SIGTERM);
 		waitpid(u->webui, NULL, 0);
 		daemon_log_tail(log, tail, sizeof(tail));
-		return u->foreground || !*tail ? err_wrap(e, "the page did not start")
-					       : err_set(e, ERR_UNAVAILABLE,
-							 "the page did not start: %s", tail);
+		return u->foreground || !*tail
+			       ? err_wrap(e, "the page did not start")
+			       : err_set(e, ERR_UNAVAILABLE, "the page did not start: %s", tail);
 	}
 	found = strstr(line, "http");
 	snprintf(u->url, sizeof(u->url), "%s", found ? found : line);
@@ -356,8 +355,9 @@ static int end_supervisor(struct ctl *c, bool keep_agents, struct err *e)
 	if (ctl_ask(c, "supervisor.down", params, DOWN_MS, NULL, e) < 0)
 		return -1;
 	if (pidfd >= 0 && !daemon_wait_end(pidfd, DOWN_MS))
-		return err_set(e, ERR_UNAVAILABLE, "the supervisor is still ending after %d s: see "
-						   "<state>/logs/supervisor.log",
+		return err_set(e, ERR_UNAVAILABLE,
+			"the supervisor is still ending after %d s: see "
+			"<state>/logs/supervisor.log",
 			DOWN_MS / 1000);
 	return 0;
 }

@@ -1,0 +1,124 @@
+/* doctor: disk, limits, cores, memory, port, kernel. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "shared/cleanup.h"
+#include "supervisor/ctl/daemon.h"
+#include "supervisor/ctl/doctor.h"
+
+#define DISK_MISSING_BYTES (200LL << 20)
+#define DISK_HINT_BYTES (2LL << 30)
+#define AGENT_BYTES (400LL << 20) /* one aider at work */
+#define FILES_WANTED 1024
+
+static void disk(struct doctor *d)
+{
+	char path[PATHS_MAX], text[32];
+	struct statvfs fs;
+	int64_t left;
+
+	/* The nearest folder that exists. */
+	snprintf(path, sizeof(path), "%s", d->ctl->paths.state_dir);
+	while (statvfs(path, &fs) < 0) {
+		char *slash = strrchr(path, '/');
+
+		if (!slash || slash == path)
+			return;
+		*slash = 0;
+	}
+	left = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	if (access(path, W_OK) != 0)
+		doctor_find(d, FINDING_MISSING, "state", "chown it, or use --state-dir",
+			"%s is not writable", path);
+	doctor_find(d,
+		left < DISK_MISSING_BYTES ? FINDING_MISSING
+		: left < DISK_HINT_BYTES  ? FINDING_HINT
+					  : FINDING_GOOD,
+		"disk", left < DISK_HINT_BYTES ? "make room, or use --state-dir" : "",
+		"%s free at %s", term_bytes(left, text), path);
+}
+
+static int64_t memory_available(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+	long long kib;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1)
+			return kib * 1024;
+	return 0;
+}
+
+static void size(struct doctor *d)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t memory = memory_available();
+	char text[32];
+
+	doctor_find(d, memory < 2 * AGENT_BYTES ? FINDING_HINT : FINDING_GOOD, "machine",
+		memory < 2 * AGENT_BYTES ? "lower max_working: `100x config set max_working=1`"
+					 : "",
+		"%ld core%s, %s of memory free: room for about %lld aiders", cores,
+		cores == 1 ? "" : "s", term_bytes(memory, text), (long long)(memory / AGENT_BYTES));
+}
+
+static void limits(struct doctor *d)
+{
+	struct rlimit files, processes;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		doctor_find(d, files.rlim_cur < FILES_WANTED ? FINDING_HINT : FINDING_GOOD,
+			"limits", files.rlim_cur < FILES_WANTED ? "raise it: ulimit -n 4096" : "",
+			"%llu open files a process", (unsigned long long)files.rlim_cur);
+	if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY &&
+		processes.rlim_cur < 512)
+		doctor_find(d, FINDING_HINT, "limits", "raise it: ulimit -u 4096",
+			"%llu processes a user", (unsigned long long)processes.rlim_cur);
+}
+
+static void kernel(struct doctor *d)
+{
+	_cleanup_close_ int fd = daemon_pidfd(getpid());
+
+	if (fd < 0)
+		doctor_find(d, FINDING_MISSING, "kernel", "Linux 5.3 or newer is needed",
+			"pidfd_open: %s", strerror(errno));
+}
+
+static void port(struct doctor *d)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)d->port),
+		.sin_addr = {htonl(INADDR_LOOPBACK)}};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct daemon_note note;
+	int yes = 1;
+
+	if (daemon_note_read(&d->ctl->paths, &note)) {
+		doctor_find(d, FINDING_GOOD, "port", "", "the page runs on port %d", note.port);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		doctor_find(d, FINDING_GOOD, "port", "", "%d is free", d->port);
+	else
+		doctor_find(d, FINDING_HINT, "port", "use another: `100x up --port 5001`", "%d: %s",
+			d->port, strerror(errno));
+}
+
+void doctor_machine(struct doctor *d)
+{
+	disk(d);
+	size(d);
+	limits(d);
+	kernel(d);
+	port(d);
+}
