@@ -56,7 +56,7 @@ static int pinned(const char *adapter, char *version)
  * folder, which is quicker than asking the interpreter. */
 static int installed(const char *python, char *version)
 {
-	char lib[PATHS_MAX], site[PATHS_MAX * 2];
+	char lib[PATHS_MAX + 64], site[PATHS_MAX * 2];
 	_cleanup_closedir_ DIR *pythons = NULL;
 	struct dirent *entry;
 	char *end;

@@ -56,6 +56,30 @@ static int run(const struct ctl_command *command, const struct args *a)
 	return code;
 }
 
+/* Brings the command's name to argv[1] when options every command takes stand before it:
+ * `100x --state-dir DIR list`. */
+static void command_first(int argc, char **argv)
+{
+	int at = 1;
+
+	while (at < argc && strncmp(argv[at], "--", 2) == 0) {
+		bool apart =
+			strcmp(argv[at], "--state-dir") == 0 || strcmp(argv[at], "--run-dir") == 0;
+
+		if (!apart && strcmp(argv[at], "--json") != 0 &&
+			strncmp(argv[at], "--state-dir=", 12) != 0 &&
+			strncmp(argv[at], "--run-dir=", 10) != 0)
+			return;
+		at += apart ? 2 : 1;
+	}
+	if (at < argc) {
+		char *name = argv[at];
+
+		memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+		argv[1] = name;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct args a;
@@ -69,6 +93,7 @@ int main(int argc, char **argv)
 		overview(stderr);
 		return CTL_USAGE;
 	}
+	command_first(argc, argv);
 	name = argv[1];
 	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return help(argc - 2, argv + 2);

@@ -1,0 +1,24 @@
+# make install [PREFIX=/usr/local] [DESTDIR=]: programs, the adapter, the page, the man
+# page, completions. aider itself is installed for each user by 100x-setup-aider.
+bindir := $(DESTDIR)$(PREFIX)/bin
+sharedir := $(DESTDIR)$(PREFIX)/share
+
+install: programs support
+	install -d $(bindir) $(sharedir)/100x/aider $(sharedir)/100x/web $(sharedir)/man/man1 \
+		$(sharedir)/bash-completion/completions $(sharedir)/zsh/site-functions \
+		$(sharedir)/fish/vendor_completions.d $(sharedir)/doc/100x/examples
+	install -m 755 $(PROGRAMS) $(bindir)
+	install -m 755 $(B)/tests/practice_model $(bindir)/100x-practice-model
+	sed 's,^here=.*,here=$$(CDPATH= cd -- "$$(dirname -- "$$0")/../share/100x" \&\& pwd),; s,worker/aider,aider,g' \
+		scripts/setup-aider >$(bindir)/100x-setup-aider
+	chmod 755 $(bindir)/100x-setup-aider
+	install -m 644 $(wildcard worker/aider/*.py worker/aider/requirements.*) $(sharedir)/100x/aider
+	test -f webui/app/dist/index.html || $(MAKE) web
+	cp -R --no-preserve=ownership webui/app/dist/. $(sharedir)/100x/web
+	if [ -f webui/openapi.json ]; then install -m 644 webui/openapi.json $(sharedir)/100x/; fi
+	install -m 644 docs/man/100x.1 $(sharedir)/man/man1
+	$(B)/100x completion bash >$(sharedir)/bash-completion/completions/100x
+	$(B)/100x completion zsh >$(sharedir)/zsh/site-functions/_100x
+	$(B)/100x completion fish >$(sharedir)/fish/vendor_completions.d/100x.fish
+	install -m 644 docs/*.md $(sharedir)/doc/100x
+	install -m 644 docs/examples/* $(sharedir)/doc/100x/examples
