@@ -234,7 +234,7 @@ static char *content_text(const cJSON *content)
 	if (cJSON_IsString(content))
 		return strdup(content->valuestring);
 	buf_init(&text, LLM_TEXT_MAX_BYTES);
-	cJSON_ArrayForEach (part, cJSON_IsArray(content) ? content : NULL) {
+	cJSON_ArrayForEach (part, parts) {
 		const char *piece = string_of(cJSON_GetObjectItemCaseSensitive(part, "text"));
 
 		if (piece)

@@ -1,0 +1,91 @@
+/* What the workspace*.c files share: libgit2's handles, scope-bound, and one session
+ * with a remote (who may be told which secret, who is told of progress). */
+#ifndef WORKER_WORKSPACE_GIT_H
+#define WORKER_WORKSPACE_GIT_H
+
+#include <git2.h>
+#include <git2/sys/transport.h>
+
+#include "worker/workspace.h"
+
+#define WORKSPACE_BASE_REF "refs/100x/base"
+#define WORKSPACE_CONNECT_MS 20000  /* to a git server */
+#define WORKSPACE_SILENCE_MS 120000 /* longest wait for its next byte */
+
+struct workspace {
+	char path[1024];
+	struct giturl url;
+	char branch[256]; /* short name */
+	char base[256];
+	char base_commit[GIT_OID_HEXSZ + 1];
+	char user_name[256];
+	char user_email[256];
+};
+
+#define _cleanup_git_(type) __attribute__((cleanup(cleanup_git_##type)))
+#define GIT_HANDLE(type, release)                                                                  \
+	static inline void cleanup_git_##type(git_##type **p)                                      \
+	{                                                                                          \
+		release(*p);                                                                       \
+	}
+GIT_HANDLE(repository, git_repository_free)
+GIT_HANDLE(reference, git_reference_free)
+GIT_HANDLE(reference_iterator, git_reference_iterator_free)
+GIT_HANDLE(config, git_config_free)
+GIT_HANDLE(commit, git_commit_free)
+GIT_HANDLE(object, git_object_free)
+GIT_HANDLE(tree, git_tree_free)
+GIT_HANDLE(index, git_index_free)
+GIT_HANDLE(diff, git_diff_free)
+GIT_HANDLE(remote, git_remote_free)
+GIT_HANDLE(signature, git_signature_free)
+GIT_HANDLE(status_list, git_status_list_free)
+
+/* Fills e from libgit2's last error and its code. */
+int workspace_git_error(struct err *e, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Opens the clone with a configuration of our own (an empty one): what the agent
+ * writes into .git/config, .git/commondir or a .git file has no effect on us. */
+int workspace_repository(const char *path, git_repository **out, struct err *e);
+
+/* <mirrors>/<hash><suffix> into out (1024 bytes). */
+int workspace_mirror_path(const char *mirrors, const struct giturl *url, const char *suffix,
+	char *out, struct err *e);
+
+/* Talk with one remote: the payload of libgit2's callbacks. */
+struct workspace_session {
+	const struct giturl *url;
+	const struct workspace_auth *auth;
+	const char *what; /* mirror, clone, push */
+	workspace_progress progress;
+	void *progress_arg;
+	int64_t told_ms;
+	int asked; /* times that credentials were asked for */
+	bool cancelled;
+	struct err failure; /* the true reason, if libgit2 cannot know it */
+	bool rejected;	    /* the remote refused the pushed branch */
+};
+
+void workspace_session_init(struct workspace_session *s, const struct giturl *url,
+	const struct workspace_auth *auth, const char *what, workspace_progress progress,
+	void *arg);
+/* Options for git_remote_connect_ext, fetch and push; borrow the session. */
+void workspace_session_callbacks(struct workspace_session *s, git_remote_callbacks *callbacks);
+git_proxy_options workspace_session_proxy(const struct workspace_session *s);
+/* As workspace_git_error, but the session's own reason first. */
+int workspace_session_error(
+	const struct workspace_session *s, struct err *e, int code, const char *doing);
+/* Tells progress, at most every 100 ms unless last; false: called off. */
+bool workspace_session_progress(
+	struct workspace_session *s, int64_t done, int64_t total, bool last);
+
+/* Pure but for GITHUB_API_URL: true if the token may be sent to this URL's host. */
+bool workspace_token_may_go(const char *url, const char *token_host);
+
+/* Transport over the ssh program (payload: a workspace_session). */
+int workspace_ssh_transport(git_transport **out, git_remote *owner, void *payload);
+/* Makes libgit2's connections keep WORKSPACE_CONNECT_MS and WORKSPACE_SILENCE_MS. */
+int workspace_stream_register(void);
+
+#endif

@@ -1,0 +1,304 @@
+/* Asking a remote, keeping its mirror, pushing to it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/buf.h"
+#include "shared/cleanup.h"
+#include "shared/paths.h"
+#include "worker/workspace_git.h"
+
+#define SHOWN_BRANCHES 8
+#define HEADS "refs/heads/"
+
+static int connect_to(git_remote *remote, struct workspace_session *s, git_direction direction)
+{
+	git_remote_connect_options options = GIT_REMOTE_CONNECT_OPTIONS_INIT;
+
+	workspace_session_callbacks(s, &options.callbacks);
+	options.proxy_opts = workspace_session_proxy(s);
+	options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
+	return git_remote_connect_ext(remote, direction, &options);
+}
+
+/* A local path is looked at before libgit2's own words, which are of no help. */
+static int check_local(const struct giturl *url, struct err *e)
+{
+	struct stat st;
+
+	if (url->scheme != GITURL_LOCAL)
+		return 0;
+	if (stat(url->path, &st) < 0)
+		return err_errno(e, "the repository %s", url->path);
+	if (git_repository_open_ext(NULL, url->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
+		return err_set(e, ERR_INVALID, "%s is not a git repository", url->path);
+	return 0;
+}
+
+static const char *branch_of(const git_remote_head *head)
+{
+	return strncmp(head->name, HEADS, strlen(HEADS)) == 0 ? head->name + strlen(HEADS) : NULL;
+}
+
+static int no_such_branch(const struct giturl *url, const char *base, const git_remote_head **heads,
+	size_t n, struct err *e)
+{
+	struct buf names;
+	int shown = 0;
+	size_t others = 0;
+
+	buf_init(&names, 600);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = branch_of(heads[i]);
+
+		if (!name)
+			continue;
+		if (shown < SHOWN_BRANCHES && buf_addf(&names, "%s%s", shown ? ", " : "", name))
+			shown++;
+		else
+			others++;
+	}
+	err_set(e, ERR_NOT_FOUND, "%s has no branch \"%.200s\"; it has %s%s", url->text, base,
+		names.len ? names.data : "none at all", others ? " and others" : "");
+	buf_clear(&names);
+	return -1;
+}
+
+static int choose(git_remote *remote, const struct giturl *url, const char *base, char *branch,
+	char *head, struct err *e)
+{
+	const git_remote_head **heads;
+	git_buf default_name = {0};
+	size_t n;
+	int rc = git_remote_ls(&heads, &n, remote);
+
+	if (rc < 0)
+		return workspace_git_error(e, rc, "ask %s for its branches", url->text);
+	branch[0] = '\0';
+	if (base && *base) {
+		snprintf(branch, 256, "%s", base);
+	} else if (git_remote_default_branch(&default_name, remote) == 0) {
+		if (strncmp(default_name.ptr, HEADS, strlen(HEADS)) == 0)
+			snprintf(branch, 256, "%s", default_name.ptr + strlen(HEADS));
+		git_buf_dispose(&default_name);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *name = branch_of(heads[i]);
+
+		/* A detached or unborn HEAD names no branch: the first one has to do. */
+		if (name && !branch[0])
+			snprintf(branch, 256, "%s", name);
+		if (name && strcmp(name, branch) == 0) {
+			git_oid_tostr(head, GIT_OID_HEXSZ + 1, &heads[i]->oid);
+			return 0;
+		}
+	}
+	if (!branch[0])
+		return err_set(e, ERR_INVALID, "%s is empty: push a first commit to it", url->text);
+	return no_such_branch(url, branch, heads, n, e);
+}
+
+int workspace_check_remote(const struct giturl *url, const struct workspace_auth *auth,
+	const char *base, char *branch, char *head, struct err *e)
+{
+	_cleanup_git_(remote) git_remote *remote = NULL;
+	struct workspace_session s;
+	int rc;
+
+	if (check_local(url, e) < 0)
+		return -1;
+	workspace_session_init(&s, url, auth, "check", NULL, NULL);
+	rc = git_remote_create_detached(&remote, url->text);
+	if (rc == 0)
+		rc = connect_to(remote, &s, GIT_DIRECTION_FETCH);
+	if (rc < 0)
+		return workspace_session_error(&s, e, rc, "ask");
+	return choose(remote, url, base, branch, head, e);
+}
+
+int workspace_mirror_path(
+	const char *mirrors, const struct giturl *url, const char *suffix, char *out, struct err *e)
+{
+	char hash[17];
+
+	giturl_hash(url, hash);
+	if (snprintf(out, 1024, "%s/%s%s", mirrors, hash, suffix) >= 1024)
+		return err_set(e, ERR_LIMIT, "%s: the path is too long", mirrors);
+	return 0;
+}
+
+/* A killed fetch leaves its half-written pack behind; under the lock nobody else's can be there. */
+static void drop_torn_packs(const char *mirror)
+{
+	char folder[1100], path[1400];
+	_cleanup_closedir_ DIR *dir = NULL;
+	const struct dirent *entry;
+
+	snprintf(folder, sizeof folder, "%s/objects/pack", mirror);
+	dir = opendir(folder);
+	while (dir && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "pack_git2_", 10) != 0 &&
+			strncmp(entry->d_name, "tmp_", 4) != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		unlink(path);
+	}
+}
+
+static int open_mirror(
+	const char *path, const struct giturl *url, git_repository **repo, struct err *e)
+{
+	git_repository_init_options options;
+	_cleanup_git_(remote) git_remote *remote = NULL;
+	int rc;
+
+	if (git_repository_open_bare(repo, path) == 0) {
+		if (git_remote_lookup(&remote, *repo, "origin") == 0)
+			return 0;
+		git_repository_free(*repo);
+		*repo = NULL;
+	}
+	if (workspace_remove(path, e) < 0)
+		return -1;
+	git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
+	options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH |
+			GIT_REPOSITORY_INIT_NO_REINIT;
+	rc = git_repository_init_ext(repo, path, &options);
+	if (rc == 0)
+		rc = git_remote_create_with_fetchspec(
+			&remote, *repo, "origin", url->text, "+" HEADS "*:" HEADS "*");
+	return rc < 0 ? workspace_git_error(e, rc, "make the mirror %s", path) : 0;
+}
+
+static int fetch(git_repository *repo, git_remote *remote, struct workspace_session *s)
+{
+	git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+	git_buf default_name = {0};
+	int rc;
+
+	workspace_session_callbacks(s, &options.callbacks);
+	options.proxy_opts = workspace_session_proxy(s);
+	options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
+	options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_AUTO;
+	rc = connect_to(remote, s, GIT_DIRECTION_FETCH);
+	if (rc == 0)
+		rc = git_remote_download(remote, NULL, &options);
+	/* Pruned before updated: a branch "a" may have made room for "a/b". */
+	if (rc == 0)
+		rc = git_remote_prune(remote, &options.callbacks);
+	if (rc == 0)
+		rc = git_remote_update_tips(
+			remote, &options.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_AUTO, NULL);
+	if (rc == 0 && git_remote_default_branch(&default_name, remote) == 0) {
+		rc = git_repository_set_head(repo, default_name.ptr);
+		git_buf_dispose(&default_name);
+	}
+	git_remote_disconnect(remote);
+	return rc;
+}
+
+int workspace_mirror(const char *mirrors, const struct giturl *url,
+	const struct workspace_auth *auth, workspace_progress progress, void *arg, struct err *e)
+{
+	_cleanup_git_(repository) git_repository *repo = NULL;
+	_cleanup_git_(remote) git_remote *remote = NULL;
+	_cleanup_close_ int lock = -1;
+	struct workspace_session s;
+	char path[1024], lock_path[1024];
+	int rc;
+
+	if (check_local(url, e) < 0 || paths_mkdirs(mirrors, 0700, e) < 0 ||
+		workspace_mirror_path(mirrors, url, ".git", path, e) < 0 ||
+		workspace_mirror_path(mirrors, url, ".lock", lock_path, e) < 0)
+		return -1;
+	workspace_session_init(&s, url, auth, "mirror", progress, arg);
+	if (!workspace_session_progress(&s, 0, 0, true))
+		return workspace_session_error(&s, e, GIT_EUSER, "fetch");
+	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return err_errno(e, "open %s", lock_path);
+	while (flock(lock, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_errno(e, "lock %s", lock_path);
+	if (open_mirror(path, url, &repo, e) < 0)
+		return -1;
+	drop_torn_packs(path);
+	rc = git_remote_lookup(&remote, repo, "origin");
+	if (rc == 0)
+		rc = fetch(repo, remote, &s);
+	if (rc < 0)
+		return workspace_session_error(&s, e, rc, "fetch");
+	if (!workspace_session_progress(&s, 1, 1, true))
+		return workspace_session_error(&s, e, GIT_EUSER, "fetch");
+	return 0;
+}
+
+/* 1: the remote has the branch at this commit; 0: not; < 0: libgit2's code. */
+static int already_there(
+	git_remote *remote, struct workspace_session *s, const char *ref, const git_oid *tip)
+{
+	const git_remote_head **heads;
+	size_t n = 0;
+	int rc = connect_to(remote, s, GIT_DIRECTION_PUSH);
+
+	if (rc < 0 || (rc = git_remote_ls(&heads, &n, remote)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(heads[i]->name, ref) == 0)
+			return git_oid_equal(&heads[i]->oid, tip) ? 1 : 0;
+	return 0;
+}
+
+int workspace_push(struct workspace *w, const struct workspace_auth *auth,
+	workspace_progress progress, void *arg, struct err *e)
+{
+	_cleanup_git_(repository) git_repository *repo = NULL;
+	_cleanup_git_(remote) git_remote *remote = NULL;
+	git_push_options options = GIT_PUSH_OPTIONS_INIT;
+	char ref[300], spec[620];
+	char *specs[] = {spec};
+	const git_strarray refspecs = {.strings = specs, .count = 1};
+	struct workspace_session s;
+	git_oid tip;
+	int rc;
+
+	if (workspace_repository(w->path, &repo, e) < 0)
+		return -1;
+	snprintf(ref, sizeof ref, HEADS "%s", w->branch);
+	snprintf(spec, sizeof spec, "%s:%s", ref, ref);
+	rc = git_reference_name_to_id(&tip, repo, ref);
+	if (rc < 0)
+		return workspace_git_error(e, rc, "push %s", w->branch);
+	workspace_session_init(&s, &w->url, auth, "push", progress, arg);
+	if (!workspace_session_progress(&s, 0, 0, true))
+		return workspace_session_error(&s, e, GIT_EUSER, "push to");
+	rc = git_remote_create_anonymous(&remote, repo, w->url.text);
+	if (rc == 0)
+		rc = already_there(remote, &s, ref, &tip);
+	if (rc == 0) {
+		workspace_session_callbacks(&s, &options.callbacks);
+		options.proxy_opts = workspace_session_proxy(&s);
+		options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
+		rc = git_remote_upload(remote, &refspecs, &options);
+		if (rc == 0 && s.rejected)
+			rc = -1;
+	}
+	git_remote_disconnect(remote);
+	if (rc < 0) {
+		workspace_session_error(&s, e, rc, "push to");
+		if (rc == GIT_EBAREREPO)
+			err_set(e, ERR_CONFLICT,
+				"push to %s: it has a working tree of its own and takes no pushes; "
+				"the "
+				"branch %s stays in the workspace",
+				w->url.text, w->branch);
+		return -1;
+	}
+	workspace_session_progress(&s, 1, 1, true);
+	return 0;
+}
