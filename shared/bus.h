@@ -26,8 +26,8 @@ int bus_pub_send(struct bus_pub *p, const void *head, size_t head_len, const voi
 typedef void (*bus_frame_cb)(void *arg, const char *frame, size_t n);
 struct bus_sub;
 /* Listening side: takes every topic. */
-struct bus_sub *bus_sub_listen(uv_loop_t *loop, const char *url, bus_frame_cb cb, void *arg,
-	struct err *e);
+struct bus_sub *bus_sub_listen(
+	uv_loop_t *loop, const char *url, bus_frame_cb cb, void *arg, struct err *e);
 struct bus_sub *bus_sub_dial(uv_loop_t *loop, const char *url, const char *prefix, bus_frame_cb cb,
 	void *arg, struct err *e);
 /* Called once after each drained batch of frames (for group commit); may be NULL. */
@@ -39,8 +39,7 @@ struct bus_feed;
 struct bus_feed *bus_feed_dial(const char *url, const char *prefix, struct err *e);
 /* Waits at most timeout_ms (-1: for ever). 1: a frame, owned by the feed until the
  * next call; 0: time is up; -1: closed or failed. */
-int bus_feed_next(struct bus_feed *f, int timeout_ms, const char **frame, size_t *n,
-	struct err *e);
+int bus_feed_next(struct bus_feed *f, int timeout_ms, const char **frame, size_t *n, struct err *e);
 void bus_feed_close(struct bus_feed *f); /* from any thread: wakes bus_feed_next */
 void bus_feed_free(struct bus_feed *f);
 
@@ -48,8 +47,8 @@ void bus_feed_free(struct bus_feed *f);
 struct bus_rep;
 struct bus_request; /* one open request; ends with exactly one bus_reply or bus_request_drop */
 typedef void (*bus_request_cb)(void *arg, struct bus_request *r, const char *data, size_t n);
-struct bus_rep *bus_rep_listen(uv_loop_t *loop, const char *url, bus_request_cb cb, void *arg,
-	struct err *e);
+struct bus_rep *bus_rep_listen(
+	uv_loop_t *loop, const char *url, bus_request_cb cb, void *arg, struct err *e);
 void bus_reply(struct bus_request *r, const void *data, size_t n); /* takes r */
 void bus_request_drop(struct bus_request *r);			   /* takes r; no answer */
 void bus_rep_free(struct bus_rep *s); /* open requests must be ended before */

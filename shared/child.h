@@ -22,7 +22,7 @@ struct child_spec {
 	bool pipe_stdout;	 /* else to stdout_fd, or /dev/null if that is < 0 */
 	bool pipe_stderr;	 /* else to stderr_fd, or /dev/null if that is < 0 */
 	int stdout_fd, stderr_fd;
-	bool die_with_us; /* killed when we die (PR_SET_PDEATHSIG where it can be set) */
+	bool die_with_us; /* killed when we die: started through setpriv(1), if it is there */
 };
 
 struct child_events {
@@ -32,12 +32,16 @@ struct child_events {
 	void (*done)(void *arg, int code);
 };
 
-/* An exec failure fails this call: ERR_NOT_FOUND, ERR_DENIED, ERR_SYS. */
+/* An exec failure fails this call: ERR_NOT_FOUND, ERR_DENIED, ERR_SYS. Sets
+ * FD_CLOEXEC on every descriptor of ours above 2 and ignores SIGPIPE. When the child
+ * has ended, what is left of its group is killed; where we are the subreaper, what
+ * left the group too. Output that then does not end within 2 s is given up. */
 struct child *child_start(uv_loop_t *loop, const struct child_spec *spec,
 	const struct child_events *events, void *arg, struct err *e);
 int child_pid(const struct child *c);
 
-/* Queues a write to stdin. ERR_LIMIT when CHILD_STDIN_MAX bytes are waiting. */
+/* Queues a write to stdin. ERR_LIMIT when CHILD_STDIN_MAX bytes are waiting;
+ * ERR_CONFLICT when stdin is closed. */
 #define CHILD_STDIN_MAX (8 * 1024 * 1024)
 int child_write(struct child *c, const void *data, size_t n, struct err *e);
 void child_close_stdin(struct child *c);
@@ -60,6 +64,10 @@ int child_subreaper(struct err *e);
 /* Kills (KILL) and reaps every descendant of ours except the children started
  * here that are still running; returns how many. Bounded: 64 rounds. */
 int child_sweep(void);
+
+/* For main(): this process is killed when its parent dies. parent: its pid as the
+ * parent told us, 0 if it did not. ERR_CANCELLED: it is dead already. */
+int child_die_with_parent(int parent, struct err *e);
 
 /* Start time of a process in clock ticks (field 22 of /proc/PID/stat); 0 if it is
  * gone. With the pid it names a process for good. */

@@ -60,15 +60,15 @@ struct event {
 	int64_t subject;      /* agent or task id; 0 for "system" (written "system/0") */
 	enum event_kind kind; /* EVENT_UNKNOWN: word tells */
 	char word[32];
-	int64_t number;	 /* seq on the way in, the store's id on the way out; >= 1 */
-	int version;	 /* 1.. */
+	int64_t number;	  /* seq on the way in, the store's id on the way out; >= 1 */
+	int version;	  /* 1.. */
 	const char *body; /* one JSON object's text, no newline needed; not parsed here */
 	size_t body_len;
 };
 
 /* Writes the header line (with \n) into out (EVENT_HEADER_MAX bytes); returns its length. */
-size_t event_header(const char *stream, int64_t subject, enum event_kind kind, int64_t number,
-	char *out);
+size_t event_header(
+	const char *stream, int64_t subject, enum event_kind kind, int64_t number, char *out);
 
 /* Decodes a frame of n bytes. Checks lengths, characters, that the body is valid
  * UTF-8 and starts and ends as an object. ERR_PROTOCOL says what is wrong. */

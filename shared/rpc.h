@@ -17,8 +17,8 @@ enum rpc_type { RPC_REQUEST, RPC_NOTIFICATION, RPC_RESULT, RPC_ERROR };
 struct rpc {
 	enum rpc_type type;
 	cJSON *root;
-	const cJSON *id;    /* string or integer; NULL for a notification */
-	const char *method; /* request, notification */
+	const cJSON *id;     /* string or integer; NULL for a notification */
+	const char *method;  /* request, notification */
 	const cJSON *params; /* object, array or NULL */
 	const cJSON *result; /* RPC_RESULT */
 	int64_t error_code;  /* RPC_ERROR */

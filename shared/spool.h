@@ -3,8 +3,9 @@
  * worker that holds the agent's lock. Records survive our crash (written before
  * they are published), not power loss.
  *
- * Record: 4-byte little-endian length of the frame, 4-byte CRC-32C of it, frame
- * (event header line and body). A torn or damaged tail is cut off at open. */
+ * File: 32 bytes of header (magic, seq before the first record, agent, CRC-32C),
+ * then records: 4-byte little-endian length of the frame, 4-byte CRC-32C of it,
+ * frame (event header line and body). A torn or damaged tail is cut off at open. */
 #ifndef SHARED_SPOOL_H
 #define SHARED_SPOOL_H
 
@@ -21,14 +22,16 @@ struct spool;
 
 /* Opens or makes the spool in folder dir. committed: highest seq the supervisor
  * has; the next seq is one more than the larger of it and the spool's last.
- * agent: for the header lines. The caller frees. ERR_SYS, ERR_DENIED. */
+ * agent: for the header lines. The caller frees. ERR_SYS, ERR_DENIED; ERR_CONFLICT:
+ * the file there is another agent's. */
 struct spool *spool_open(const char *dir, int64_t agent, int64_t committed, struct err *e);
 void spool_free(struct spool *s);
 
 /* Appends one event and returns its seq in *seq (1, 2, 3, ...). body: JSON
  * object text, borrowed, must not hold "seq"; the spool puts {"seq":N,"at":MS,
- * in front of it. ERR_LIMIT: body too long or spool full. ERR_SYS: disk; then
- * nothing was appended and the seq is not used up. */
+ * in front of it and blots out registered secrets (log_secret) in its strings.
+ * ERR_INVALID: not an object, or broken UTF-8. ERR_LIMIT: body too long or spool
+ * full. ERR_SYS: disk. After a failure the seq is not used up. */
 int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t n, int64_t *seq,
 	struct err *e);
 
@@ -37,7 +40,7 @@ int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t
 int spool_read(struct spool *s, int64_t seq, const char **frame, size_t *n, struct err *e);
 
 /* Everything up to and with seq is committed: it may be dropped. Space is given
- * back now and then, not at each call. */
+ * back now and then, not at each call. ERR_PROTOCOL: seq was never appended. */
 int spool_acknowledge(struct spool *s, int64_t seq, struct err *e);
 
 int64_t spool_last(const struct spool *s);	   /* last seq appended; 0 if none ever */
