@@ -219,12 +219,9 @@ static void get_agents(const struct api *a, struct http_exchange *x)
 
 static void get_agent(const struct api *a, struct http_exchange *x, int64_t id)
 {
-	int64_t last = 0, generation;
 	struct err e;
-	cJSON *task = NULL, *agent = NULL;
+	cJSON *task = NULL, *agent = store_agent(a->store, id, &e);
 
-	if (store_last(a->store, &last, &generation, &e) == 0)
-		agent = store_agent(a->store, id, &e);
 	if (agent)
 		task = store_task(a->store, json_int(agent, "task_id", 0), &e);
 	if (!task) {
@@ -233,7 +230,6 @@ static void get_agent(const struct api *a, struct http_exchange *x, int64_t id)
 		return;
 	}
 	cJSON_AddItemToObject(agent, "task", task);
-	json_add_int(agent, "last_event", last);
 	reply_json(x, 200, agent);
 }
 

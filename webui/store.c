@@ -342,11 +342,15 @@ cJSON *store_task(struct store *s, int64_t id, struct err *e)
 		"task", id, e);
 }
 
+/* The newest event there is, in the same statement: sums and position belong together. */
+#define LAST_EVENT                                                                                 \
+	"COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS last_event "
+
 #define AGENT_SELECT                                                                               \
 	"SELECT a.id AS id, task_id, title, repository, base, branch, state, reason, turn, "       \
 	"progress, thought, action, future, tokens_in, tokens_out, dollars, files, added, "        \
 	"removed, tests, a.pull_request AS pull_request, epoch, pid, manager AS \"manager?\", "    \
-	"a.created_at AS created_at, started_at, ended_at, updated_at "                            \
+	"a.created_at AS created_at, started_at, ended_at, updated_at, " LAST_EVENT                \
 	"FROM agents a JOIN tasks t ON t.id = a.task_id "
 
 cJSON *store_agents(struct store *s, const struct words *states, int64_t task, struct err *e)
@@ -385,7 +389,7 @@ cJSON *store_turns(struct store *s, int64_t agent, int64_t before, int limit, st
 			"SELECT * FROM (SELECT turn, source, prompt, progress, thought, action, "
 			"future, stop_reason, started_at, ended_at, "
 			"COALESCE(u.tokens_in, 0) AS tokens_in, "
-			"COALESCE(u.tokens_out, 0) AS tokens_out, u.dollars AS dollars "
+			"COALESCE(u.tokens_out, 0) AS tokens_out, u.dollars AS dollars, " LAST_EVENT
 			"FROM turns t LEFT JOIN (SELECT turn AS of, SUM(tokens_in) AS tokens_in, "
 			"SUM(tokens_out) AS tokens_out, SUM(dollars) AS dollars FROM usage "
 			"WHERE agent_id = ?1 GROUP BY turn) u ON u.of = t.turn "
