@@ -1,0 +1,115 @@
+// The REST interface (/api/v1/openapi.json). Every failure is an ApiError with words for
+// a person; a 401 also tells the page that it is signed out.
+import { signal } from '@preact/signals';
+import type { Agent, Config, Diff, Event, Task, Turn } from './types';
+
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly kind: string,
+    readonly field: string,
+  ) {
+    super(message);
+  }
+}
+
+export type Session = 'unknown' | 'in' | 'out';
+export const session = signal<Session>('unknown');
+
+const BASE = '/api/v1';
+// Creating tasks reaches out to a repository; the server's own deadline is 60 s.
+const DEADLINE_MS = 90000;
+
+interface Options {
+  body?: unknown;
+  key?: string;
+}
+
+async function call<T>(method: string, path: string, { body, key }: Options = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (method !== 'GET') headers['Content-Type'] = 'application/json';
+  if (key) headers['Idempotency-Key'] = key;
+  const giveUp = new AbortController();
+  const timer = setTimeout(() => giveUp.abort(), DEADLINE_MS);
+  let response: Response;
+  let answer: unknown;
+  try {
+    response = await fetch(BASE + path, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: giveUp.signal,
+      ...(method === 'GET' ? {} : { body: JSON.stringify(body ?? {}) }),
+    });
+    const raw = await response.text();
+    answer = raw ? JSON.parse(raw) : {};
+  } catch (cause) {
+    const why = giveUp.signal.aborted
+      ? 'The server did not answer in time. Try again.'
+      : cause instanceof SyntaxError
+        ? 'The server sent an answer that is not JSON.'
+        : 'The server cannot be reached. Is it running? (100x status)';
+    throw new ApiError(why, 0, 'unreachable', '');
+  } finally {
+    clearTimeout(timer);
+  }
+  if (response.ok) return answer as T;
+  if (response.status === 401 && !path.startsWith('/session')) session.value = 'out';
+  const error = (answer as { error?: { kind?: string; message?: string; field?: string } }).error ?? {};
+  throw new ApiError(
+    error.message || `The server answered ${response.status}.`,
+    response.status,
+    error.kind ?? 'internal',
+    error.field ?? '',
+  );
+}
+
+// 32 hex digits; crypto.randomUUID is missing where the page is not a secure context.
+export function requestKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+export interface NewTasks {
+  repository: string;
+  base?: string;
+  tasks: { title: string; description?: string }[];
+  agents_per_task: number;
+  aider_arguments?: string;
+  test_command?: string;
+  manager: boolean;
+  permission?: string;
+  limits?: Record<string, number>;
+  models?: Record<string, string>;
+  pull_request: boolean;
+}
+
+export type Control = 'interrupt' | 'pause' | 'resume' | 'stop' | 'finish' | 'retry';
+
+export interface EventPage {
+  events: Event[];
+  more: boolean;
+}
+
+export const api = {
+  signIn: (token: string) => call<unknown>('POST', '/session', { body: { token } }),
+  signOut: () => call<unknown>('DELETE', '/session'),
+  session: () => call<{ signed_in: boolean }>('GET', '/session'),
+  agents: () => call<{ agents: Agent[] }>('GET', '/agents'),
+  agent: (id: number) => call<Agent & { task?: Task }>('GET', `/agents/${id}`),
+  turns: (id: number) => call<{ turns: Turn[] }>('GET', `/agents/${id}/turns`),
+  diff: (id: number) => call<Diff>('GET', `/agents/${id}/diff`),
+  events: (id: number, kinds: readonly string[], before: number, limit: number) =>
+    call<EventPage>('GET', `/agents/${id}/events?kinds=${kinds.join(',')}&before=${before}&limit=${limit}`),
+  create: (tasks: NewTasks, key: string) =>
+    call<{ tasks: { id: number; agents: number[] }[] }>('POST', '/tasks', { body: tasks, key }),
+  tell: (id: number, text: string, key: string) => call<unknown>('POST', `/agents/${id}/tell`, { body: { text }, key }),
+  control: (id: number, what: Control) => call<unknown>('POST', `/agents/${id}/${what}`, { key: requestKey() }),
+  answer: (id: number, permission: string, option: string) =>
+    call<unknown>('POST', `/agents/${id}/permission`, { body: { permission, option }, key: requestKey() }),
+  remove: (id: number) => call<unknown>('DELETE', `/agents/${id}`, { key: requestKey() }),
+  config: () => call<Config>('GET', '/config'),
+  setConfig: (change: { models?: object; general?: object }) =>
+    call<Config>('PATCH', '/config', { body: change, key: requestKey() }),
+};

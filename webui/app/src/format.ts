@@ -1,0 +1,75 @@
+// Numbers, times and names for people.
+
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+const plainNumber = new Intl.NumberFormat('en');
+
+export function count(value: number): string {
+  return value < 10000 ? plainNumber.format(value) : compact.format(value).toLowerCase();
+}
+
+export function dollars(value: number): string {
+  if (value === 0) return '$0';
+  if (value < 0.01) return '<$0.01';
+  return `$${value < 100 ? value.toFixed(2) : plainNumber.format(Math.round(value))}`;
+}
+
+export function exactDollars(value: number): string {
+  return `$${value.toFixed(6).replace(/0{1,4}$/, '')}`;
+}
+
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m ${String(seconds % 60).padStart(2, '0')}s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours}h ${String(minutes % 60).padStart(2, '0')}m`;
+  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+}
+
+export function shortDuration(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 10000) return `${(ms / 1000).toFixed(1)} s`;
+  return duration(ms);
+}
+
+// One unit only, for "4m ago".
+export function age(ms: number): string {
+  return duration(ms).split(' ')[0] ?? '';
+}
+
+export function clock(at: number): string {
+  return new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+}
+
+export function dateTime(at: number): string {
+  return new Date(at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+// "https://github.com/owner/name.git" and "git@host:owner/name" → "owner/name".
+export function repositoryName(url: string): string {
+  const bare = url.replace(/\/+$/, '').replace(/\.git$/, '');
+  const parts = bare.split(/[/:]/).filter(Boolean);
+  return /^[a-z+]+:\/\/|@/.test(url) ? parts.slice(-2).join('/') || bare : (parts.at(-1) ?? bare);
+}
+
+// Only these become links; anything else ("javascript:", "data:") stays text.
+export function httpUrl(url: string | null): string | null {
+  if (!url) return null;
+  try {
+    const parsed = new URL(url);
+    return parsed.protocol === 'https:' || parsed.protocol === 'http:' ? parsed.href : null;
+  } catch {
+    return null;
+  }
+}
+
+// "https://github.com/owner/name/pull/12" → "#12".
+export function pullRequestName(url: string): string {
+  const number = /\/(?:pull|pulls|merge_requests)\/(\d+)/.exec(url)?.[1];
+  return number ? `Pull request #${number}` : 'Pull request';
+}

@@ -1,0 +1,161 @@
+// What one agent did, as entries to show: pieces of text that grow, and facts. Bounded:
+// beyond LINES_MAX the oldest entries leave the page (the store keeps them).
+import { signal, type Signal } from '@preact/signals';
+import { Cleaner } from './clean';
+import { number, text, type Event } from './types';
+
+export interface TextEntry {
+  type: 'text';
+  key: number;
+  first: number;
+  channel: string;
+  turn: number;
+  text: Signal<string>;
+  lines: number;
+}
+
+export interface FactEntry {
+  type: 'fact';
+  key: number;
+  first: number;
+  event: Signal<Event>;
+}
+
+export type Entry = TextEntry | FactEntry;
+
+// Kinds that make entries; the rest changes the header.
+export const LOG_KINDS = [
+  'output', 'turn', 'decision', 'tool', 'commit', 'message', 'permission', 'test', 'finish', 'pull_request', 'trouble', 'state',
+] as const;
+
+export const LINES_MAX = 5000;
+// While a person reads further up nothing is taken from under them, within reason.
+export const LINES_MAX_READING = 20000;
+const ENTRY_TEXT_MAX = 8192;
+// A fact takes about this many lines of a screen.
+const FACT_LINES = 2;
+
+export class Log {
+  readonly entries = signal<readonly Entry[]>([]);
+  // Rises with each change of any text, for what follows the end.
+  readonly version = signal(0);
+  // An older part exists, in the page's past or the store.
+  readonly earlier = signal(false);
+  reading = false;
+
+  private lines = 0;
+  private cleaners = new Map<string, Cleaner>();
+  private facts = new Map<string, FactEntry>();
+
+  // The oldest event shown, to ask for those before it.
+  get first(): number {
+    return this.entries.value[0]?.first ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  append(events: readonly Event[]): void {
+    const made: Entry[] = [];
+    let open = this.entries.value.at(-1);
+    for (const event of events) {
+      const entry = event.kind === 'output' ? this.text(event, open, this.cleaners) : this.fact(event, this.facts);
+      if (!entry) continue;
+      made.push(entry);
+      open = entry;
+    }
+    if (made.length) this.entries.value = this.trim([...this.entries.value, ...made]);
+    this.version.value++;
+  }
+
+  // Older events than all that is shown.
+  prepend(events: readonly Event[]): void {
+    const made: Entry[] = [];
+    const cleaners = new Map<string, Cleaner>();
+    const facts = new Map(this.facts);
+    let open: Entry | undefined;
+    for (const event of events) {
+      const newer = event.kind !== 'output' && this.facts.get(factKey(event) ?? '');
+      if (newer) continue;
+      const entry = event.kind === 'output' ? this.text(event, open, cleaners) : this.fact(event, facts);
+      if (!entry) continue;
+      made.push(entry);
+      open = entry;
+    }
+    this.entries.value = [...made, ...this.entries.value];
+  }
+
+  clear(): void {
+    this.entries.value = [];
+    this.lines = 0;
+    this.cleaners.clear();
+    this.facts.clear();
+  }
+
+  // Back at the end: what was kept only for reading may go.
+  settle(): void {
+    this.reading = false;
+    const kept = this.trim([...this.entries.value]);
+    if (kept.length !== this.entries.value.length) this.entries.value = kept;
+  }
+
+  private text({ id, body }: Event, open: Entry | undefined, cleaners: Map<string, Cleaner>): TextEntry | null {
+    const channel = text(body['stream']) || 'agent';
+    const turn = number(body['turn']);
+    const stream = `${turn} ${channel}`;
+    let cleaner = cleaners.get(stream);
+    if (!cleaner) {
+      if (cleaners.size > 64) cleaners.clear();
+      cleaners.set(stream, (cleaner = new Cleaner()));
+    }
+    const piece = cleaner.push(text(body['text'])) + (body['cut'] === true ? '\n… (cut)\n' : '');
+    if (!piece) return null;
+    const lines = piece.split('\n').length - 1;
+    this.lines += lines;
+    if (open?.type === 'text' && open.channel === channel && open.turn === turn) {
+      const was = open.text.peek();
+      if (was.length + piece.length <= ENTRY_TEXT_MAX) {
+        open.text.value = was + piece;
+        open.lines += lines;
+        return null;
+      }
+    }
+    return { type: 'text', key: id, first: id, channel, turn, text: signal(piece), lines };
+  }
+
+  private fact(event: Event, facts: Map<string, FactEntry>): FactEntry | null {
+    // The list of turns and the header tell these; a state only matters when it ends something.
+    if (event.kind === 'turn' && event.body['phase'] !== 'started' && event.body['stop_reason'] === 'end_turn') return null;
+    if (event.kind === 'decision' && !text(event.body['reason']) && !text(event.body['action'])) return null;
+    const key = factKey(event);
+    const known = key ? facts.get(key) : undefined;
+    if (known) {
+      known.event.value = event;
+      if (isLast(event)) facts.delete(key ?? '');
+      return null;
+    }
+    const entry: FactEntry = { type: 'fact', key: event.id, first: event.id, event: signal(event) };
+    if (key && !(event.kind === 'finish' && isLast(event))) facts.set(key, entry);
+    this.lines += FACT_LINES;
+    return entry;
+  }
+
+  private trim(entries: Entry[]): Entry[] {
+    const max = this.reading ? LINES_MAX_READING : LINES_MAX;
+    let drop = 0;
+    while (this.lines > max && drop < entries.length - 1) {
+      const entry = entries[drop++];
+      this.lines -= entry?.type === 'text' ? entry.lines : FACT_LINES;
+      if (entry?.type === 'fact') this.facts.delete(factKey(entry.event.peek()) ?? '');
+    }
+    if (drop) this.earlier.value = true;
+    return drop ? entries.slice(drop) : entries;
+  }
+}
+
+// Events with the same key are news of one thing and share an entry.
+function factKey({ kind, body }: Event): string | null {
+  if (kind === 'tool') return `tool ${number(body['turn'])} ${text(body['id'])}`;
+  if (kind === 'permission') return `permission ${text(body['id'])}`;
+  if (kind === 'finish') return `finish ${text(body['step'])}`;
+  return null;
+}
+
+const isLast = ({ kind, body }: Event): boolean => kind === 'finish' && body['status'] !== 'started';

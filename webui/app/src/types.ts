@@ -1,0 +1,115 @@
+// What the server sends (docs/protocol.md). Fields are added there, never renamed.
+
+export const STATES = ['queued', 'starting', 'working', 'waiting', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
+export type State = (typeof STATES)[number];
+
+export interface Limits {
+  turns?: number;
+  minutes?: number;
+  dollars?: number;
+}
+
+export interface Task {
+  id: number;
+  repository: string;
+  base: string;
+  title: string;
+  description: string;
+  agents: number;
+  aider_arguments: string;
+  test_command: string;
+  manager: boolean;
+  permission: 'allow' | 'ask';
+  limits: Limits;
+  models: { agent?: string; aider?: string };
+  pull_request: boolean;
+  created_at: number;
+}
+
+export interface Agent {
+  id: number;
+  task_id: number;
+  title: string;
+  repository: string;
+  base: string;
+  branch: string;
+  state: State;
+  reason: string;
+  turn: number;
+  progress: string;
+  thought: string;
+  action: string;
+  future: string;
+  tokens_in: number;
+  tokens_out: number;
+  dollars: number;
+  files: number;
+  added: number;
+  removed: number;
+  tests: 'passed' | 'failed' | null;
+  pull_request: string | null;
+  pid: number | null;
+  manager: boolean;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  updated_at: number;
+  // The newest event when the row was read: later ones are not in it.
+  last_event?: number;
+}
+
+export interface Turn {
+  turn: number;
+  source: string;
+  prompt: string;
+  progress: string;
+  thought: string;
+  action: string;
+  future: string;
+  stop_reason: string | null;
+  started_at: number;
+  ended_at: number | null;
+  tokens_in: number;
+  tokens_out: number;
+  // null: the price of its model is not known.
+  dollars: number | null;
+  last_event?: number;
+}
+
+export interface ChangedFile {
+  path: string;
+  status: 'added' | 'modified' | 'deleted' | 'renamed';
+  added: number;
+  removed: number;
+  binary?: boolean;
+}
+
+export interface Diff {
+  files: ChangedFile[];
+  added?: number;
+  removed?: number;
+  patch?: string;
+  cut?: boolean;
+}
+
+export interface Config {
+  models: { orchestrator: string; agent: string; aider: string };
+  general: Record<string, unknown>;
+}
+
+// A body is what a worker wrote: each field is looked at before it is used.
+export type Body = Record<string, unknown>;
+
+export interface Event {
+  id: number;
+  stream: string;
+  subject: number;
+  kind: string;
+  body: Body;
+}
+
+export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+export const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+export const list = (value: unknown): Body[] =>
+  Array.isArray(value) ? value.filter((item): item is Body => typeof item === 'object' && item !== null) : [];
+export const isState = (value: unknown): value is State => STATES.includes(value as State);
