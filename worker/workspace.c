@@ -38,8 +38,8 @@ int workspace_repository(const char *path, git_repository **out, struct err *e)
 		return err_errno(e, "the workspace %s", git_dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_DENIED, "%s is not a folder any more", git_dir);
-	rc = git_repository_open_ext(
-		&repo, git_dir, GIT_REPOSITORY_OPEN_BARE | GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+	/* This way of opening, alone, does not read the configuration. */
+	rc = git_repository_open_bare(&repo, git_dir);
 	if (rc == 0)
 		rc = git_config_new(&config);
 	if (rc == 0)
@@ -186,6 +186,15 @@ static int write_config(const char *git_dir, const struct workspace *w, struct e
 	return rc < 0 ? workspace_git_error(e, rc, "write %s", path) : 0;
 }
 
+/* libgit2 puts a README there; nothing of ours ever runs what the agent may add. */
+static int drop_hooks(const char *git_dir, struct err *e)
+{
+	char path[1200];
+
+	snprintf(path, sizeof path, "%s/hooks", git_dir);
+	return workspace_remove(path, e);
+}
+
 static int borrow_objects(const char *git_dir, const char *mirror, struct err *e)
 {
 	char line[1100];
@@ -261,8 +270,8 @@ static int fill(const char *path, const char *mirror_path, git_repository *mirro
 	if (rc < 0)
 		return workspace_git_error(e, rc, "make the workspace %s", path);
 	snprintf(git_dir, sizeof git_dir, "%s/.git", path);
-	if (write_config(git_dir, w, e) < 0 || borrow_objects(git_dir, mirror_path, e) < 0 ||
-		copy_refs(mirror, git_dir, e) < 0 ||
+	if (drop_hooks(git_dir, e) < 0 || write_config(git_dir, w, e) < 0 ||
+		borrow_objects(git_dir, mirror_path, e) < 0 || copy_refs(mirror, git_dir, e) < 0 ||
 		write_file(git_dir, "info/exclude", ".aider*\n", 8, e) < 0 ||
 		workspace_repository(path, &repo, e) < 0)
 		return -1;

@@ -12,10 +12,11 @@ bool workspace_dirty(struct workspace *w)
 {
 	_cleanup_git_(repository) git_repository *repo = NULL;
 	_cleanup_git_(status_list) git_status_list *list = NULL;
-	git_status_options options = GIT_STATUS_OPTIONS_INIT;
+	git_status_options options;
 
 	if (workspace_repository(w->path, &repo, NULL) < 0)
 		return false;
+	git_status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
 	options.show = GIT_STATUS_SHOW_INDEX_AND_WORKDIR;
 	options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES;
 	return git_status_list_new(&list, repo, &options) == 0 &&

@@ -134,11 +134,13 @@ static int make_diff(git_repository *repo, const struct workspace *w, git_diff *
 {
 	_cleanup_git_(commit) git_commit *commit = NULL;
 	_cleanup_git_(tree) git_tree *tree = NULL;
-	git_diff_options options = GIT_DIFF_OPTIONS_INIT;
-	git_diff_find_options find = GIT_DIFF_FIND_OPTIONS_INIT;
+	git_diff_options options;
+	git_diff_find_options find;
 	git_oid base;
 	int rc = git_oid_fromstr(&base, w->base_commit);
 
+	git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+	git_diff_find_options_init(&find, GIT_DIFF_FIND_OPTIONS_VERSION);
 	options.flags = GIT_DIFF_INCLUDE_UNTRACKED | GIT_DIFF_RECURSE_UNTRACKED_DIRS |
 			GIT_DIFF_SHOW_UNTRACKED_CONTENT | GIT_DIFF_IGNORE_SUBMODULES |
 			GIT_DIFF_INCLUDE_TYPECHANGE;

@@ -1,5 +1,6 @@
 /* What every talk with a remote has in common: libgit2's start, credentials, progress,
  * and errors in our words. The token is told to nobody but its host. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,9 @@ static enum err_kind kind_of(int code, const git_error *last)
 	case GIT_ERROR_SSL:
 		return ERR_UNAVAILABLE;
 	case GIT_ERROR_INVALID:
+	case GIT_ERROR_SUBMODULE:
+	case GIT_ERROR_TREE:
+	case GIT_ERROR_OBJECT:
 		return ERR_INVALID;
 	default:
 		return ERR_SYS;
@@ -133,6 +137,12 @@ static void host_of(const char *url, char out[256])
 		snprintf(out, 256, "%.*s", (int)n, from);
 }
 
+static bool loopback(const char *host)
+{
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
+}
+
 bool workspace_token_may_go(const char *url, const char *token_host)
 {
 	char host[256], api_host[256] = "";
@@ -141,8 +151,7 @@ bool workspace_token_may_go(const char *url, const char *token_host)
 	host_of(url, host);
 	if (!host[0])
 		return false;
-	if (strncmp(url, "https://", 8) != 0 && strncmp(host, "127.", 4) != 0 &&
-		strcasecmp(host, "localhost") != 0 && strcmp(host, "[::1]") != 0)
+	if (strncmp(url, "https://", 8) != 0 && !loopback(host))
 		return false;
 	if (strcasecmp(host, "github.com") == 0 || strcasecmp(host, "www.github.com") == 0)
 		return true;
@@ -271,8 +280,9 @@ void workspace_session_callbacks(struct workspace_session *s, git_remote_callbac
 
 git_proxy_options workspace_session_proxy(const struct workspace_session *s)
 {
-	git_proxy_options proxy = GIT_PROXY_OPTIONS_INIT;
+	git_proxy_options proxy;
 
+	git_proxy_options_init(&proxy, GIT_PROXY_OPTIONS_VERSION);
 	proxy.type = s->url->scheme == GITURL_HTTPS ? GIT_PROXY_AUTO : GIT_PROXY_NONE;
 	return proxy;
 }
