@@ -1,0 +1,331 @@
+#include "supervisor/control.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/cleanup.h"
+#include "shared/clock.h"
+#include "shared/rpc.h"
+#include "supervisor/call.h"
+
+#define ID_MAX 9007199254740991.0 /* what a JSON number holds exactly */
+#define AGENT {"agent", JSON_INT, true, 1, ID_MAX}
+
+static const struct json_field f_agent[] = {AGENT};
+static const struct json_field f_create[] = {
+	{"repository", JSON_STRING, true, 1, 2047},
+	{"base", JSON_STRING, false, 0, 255},
+	{"tasks", JSON_ARRAY, true, 1, 100},
+	{"agents_per_task", JSON_INT, false, 1, 1000},
+	{"aider_arguments", JSON_STRING, false, 0, 8192},
+	{"test_command", JSON_STRING, false, 0, 4096},
+	{"manager", JSON_BOOL, false, 0, 0},
+	{"permission", JSON_STRING, false, 1, 16},
+	{"limits", JSON_OBJECT, false, 0, 0},
+	{"models", JSON_OBJECT, false, 0, 0},
+	{"pull_request", JSON_BOOL, false, 0, 0},
+};
+static const struct json_field f_task_list[] = {{"after", JSON_INT, false, 0, ID_MAX}};
+static const struct json_field f_agent_list[] = {
+	{"state", JSON_STRING, false, 1, 16},
+	{"task", JSON_INT, false, 1, ID_MAX},
+	{"after", JSON_INT, false, 0, ID_MAX},
+};
+static const struct json_field f_permission[] = {
+	AGENT,
+	{"permission", JSON_STRING, true, 1, 256},
+	{"option", JSON_STRING, true, 1, 256},
+};
+static const struct json_field f_events[] = {
+	{"after", JSON_INT, true, 0, ID_MAX},
+	{"agent", JSON_INT, false, 1, ID_MAX},
+	{"kinds", JSON_ARRAY, false, 1, 64},
+	{"limit", JSON_INT, false, 1, 1000},
+	{"wait_ms", JSON_INT, false, 0, POLL_WAIT_MS},
+};
+static const struct json_field f_config[] = {
+	{"models", JSON_OBJECT, false, 0, 0},
+	{"general", JSON_OBJECT, false, 0, 0},
+};
+static const struct json_field f_down[] = {{"keep_agents", JSON_BOOL, false, 0, 0}};
+static const struct json_field f_webui[] = {
+	{"pid", JSON_INT, true, 1, 1 << 30},
+	{"port", JSON_INT, true, 1, 65535},
+};
+static const struct json_field f_hello[] = {
+	AGENT,
+	{"epoch", JSON_INT, true, 1, ID_MAX},
+	{"pid", JSON_INT, true, 1, 1 << 30},
+	{"version", JSON_INT, true, 1, 1 << 30},
+	{"last_seq", JSON_INT, true, 0, ID_MAX},
+};
+static const struct json_field f_next[] = {
+	AGENT,
+	{"epoch", JSON_INT, true, 1, ID_MAX},
+	{"after", JSON_INT, true, 0, ID_MAX},
+	{"last_seq", JSON_INT, true, 0, ID_MAX},
+	{"have", JSON_INT, true, 0, ID_MAX},
+};
+
+#define FIELDS(f) f, sizeof(f) / sizeof((f)[0])
+
+static const struct method methods[] = {
+	/* The most frequent first. */
+	{"worker.next", call_worker_next, METHOD_READ, FIELDS(f_next)},
+	{"events.after", call_events_after, METHOD_READ, FIELDS(f_events)},
+	{"status", call_status, METHOD_READ, NULL, 0},
+	{"task.create", call_task_create, METHOD_LATER, FIELDS(f_create)},
+	{"task.list", call_task_list, METHOD_READ, FIELDS(f_task_list)},
+	{"agent.list", call_agent_list, METHOD_READ, FIELDS(f_agent_list)},
+	{"agent.show", call_agent_show, METHOD_READ, FIELDS(f_agent)},
+	/* "agent" is an id or "all": checked by the handler. */
+	{"agent.tell", call_agent_tell, METHOD_WRITE, NULL, 0},
+	{"agent.interrupt", call_agent_command, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.pause", call_agent_command, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.resume", call_agent_command, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.finish", call_agent_command, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.stop", call_agent_stop, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.retry", call_agent_retry, METHOD_WRITE, FIELDS(f_agent)},
+	{"agent.permission", call_agent_permission, METHOD_WRITE, FIELDS(f_permission)},
+	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_agent)},
+	{"config.get", call_config_get, METHOD_READ, NULL, 0},
+	{"config.set", call_config_set, METHOD_WRITE, FIELDS(f_config)},
+	{"supervisor.down", call_down, METHOD_READ, FIELDS(f_down)},
+	{"webui.hello", call_webui_hello, METHOD_READ, FIELDS(f_webui)},
+	{"worker.hello", call_worker_hello, METHOD_READ, FIELDS(f_hello)},
+};
+
+static void say(struct bus_request *r, char *text)
+{
+	bus_reply(r, text, strlen(text));
+	free(text);
+}
+
+static void say_error(struct bus_request *r, const cJSON *id, int code, const struct err *e)
+{
+	cJSON *data = cJSON_CreateObject();
+
+	json_add_str(data, "kind", err_kind_name(e->kind));
+	say(r, rpc_error(id, code, e->text, data));
+	cJSON_Delete(data);
+}
+
+static void call_free(struct call *c)
+{
+	int i;
+
+	if (c->link) {
+		*c->link = c->next;
+		if (c->next)
+			c->next->link = c->link;
+		c->s->call_count--;
+	}
+	for (i = 0; i < c->n; i++)
+		cJSON_Delete(c->askers[i].id);
+	cJSON_Delete(c->params);
+	free(c);
+}
+
+void call_answer(struct call *c, cJSON *result)
+{
+	int i;
+
+	for (i = 0; i < c->n; i++)
+		say(c->askers[i].request, rpc_result(c->askers[i].id, result));
+	cJSON_Delete(result);
+	call_free(c);
+}
+
+void call_fail(struct call *c, const struct err *e)
+{
+	int i;
+
+	for (i = 0; i < c->n; i++)
+		say(c->askers[i].request, rpc_error_from(c->askers[i].id, e));
+	call_free(c);
+}
+
+static void call_join(struct call *c, struct bus_request *r, const cJSON *id)
+{
+	if (c->n == CALL_ASKERS_MAX) {
+		bus_request_drop(c->askers[0].request);
+		cJSON_Delete(c->askers[0].id);
+		memmove(c->askers, c->askers + 1, sizeof(c->askers) - sizeof(c->askers[0]));
+		c->n--;
+	}
+	c->askers[c->n].request = r;
+	c->askers[c->n++].id = cJSON_Duplicate(id, true);
+}
+
+/* FNV-1a over method and params: the same question has the same digest. */
+static void digest(const char *method, const cJSON *params, char out[17])
+{
+	_cleanup_free_ char *text = params ? json_print(params) : NULL;
+	const char *parts[] = {method, text ? text : ""};
+	uint64_t h = 0xcbf29ce484222325u;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		for (const char *p = parts[i];; p++) {
+			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+			if (!*p)
+				break;
+		}
+	}
+	snprintf(out, 17, "%016" PRIx64, h);
+}
+
+int call_keep(struct call *c, const cJSON *result, struct err *e)
+{
+	_cleanup_free_ char *text = json_print(result);
+	size_t size = strlen(text) + sizeof(c->question) + 1;
+	_cleanup_free_ char *answer = malloc(size);
+
+	if (!answer)
+		abort();
+	snprintf(answer, size, "%s %s", c->question, text);
+	return store_request_save(c->s->store, c->key, answer, clock_wall_ms(), e);
+}
+
+static int other_question(struct err *e)
+{
+	return err_set(e, ERR_CONFLICT,
+		"this id was used for another request: choose a fresh one for each (32 random hex "
+		"digits)");
+}
+
+/* Has the same been asked before? 1: yes, and r is taken care of. */
+static int known(struct call *fresh, struct bus_request *r, const cJSON *id, struct err *e)
+{
+	_cleanup_free_ char *answer = NULL;
+	_cleanup_json_ cJSON *result = NULL;
+	struct call *c;
+
+	for (c = fresh->s->calls; c; c = c->next) {
+		if (strcmp(c->key, fresh->key) != 0)
+			continue;
+		if (strcmp(c->question, fresh->question) != 0)
+			return other_question(e);
+		call_join(c, r, id);
+		return 1;
+	}
+	if (store_request_find(fresh->s->store, fresh->key, &answer, e) < 0)
+		return -1;
+	if (!answer)
+		return 0;
+	if (strncmp(answer, fresh->question, 16) != 0)
+		return other_question(e);
+	result = cJSON_Parse(answer + 17);
+	say(r, rpc_result(id, result));
+	return 1;
+}
+
+static int run(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	int done;
+
+	if (c->method->type != METHOD_WRITE)
+		return c->method->handler(c, params, result, e);
+	if (tx_begin(c->s, true, e) < 0)
+		return -1;
+	done = c->method->handler(c, params, result, e);
+	if (done < 0 || call_keep(c, *result, e) < 0) {
+		tx_rollback(c->s);
+		return -1;
+	}
+	return tx_commit(c->s, e);
+}
+
+static int refuse(struct call *c, const struct rpc *m, const cJSON *params, struct err *e)
+{
+	struct supervisor *s = c->s;
+
+	if (c->method->fields || c->method->handler != call_agent_tell) {
+		if (json_check(params, c->method->fields, c->method->n, e) < 0)
+			return -1;
+	}
+	if (c->method->type == METHOD_READ)
+		return 0;
+	if (s->going_down)
+		return err_set(e, ERR_UNAVAILABLE, "the supervisor is going down");
+	if (!cJSON_IsString(m->id) || !*m->id->valuestring ||
+		strlen(m->id->valuestring) > CALL_ID_MAX)
+		return err_set(e, ERR_INVALID,
+			"id: should be a string of 1 to %d characters, since %s is done once for each id",
+			CALL_ID_MAX, c->method->name);
+	if (c->method->type == METHOD_LATER && s->call_count >= CONTROL_CALLS_MAX)
+		return err_set(e, ERR_LIMIT, "%d requests are under way: try again later",
+			CONTROL_CALLS_MAX);
+	snprintf(c->key, sizeof(c->key), "%s", m->id->valuestring);
+	digest(m->method, m->params, c->question);
+	return 0;
+}
+
+static void dispatch(struct call *c, struct bus_request *r, const struct rpc *m)
+{
+	_cleanup_json_ cJSON *none = cJSON_CreateObject();
+	const cJSON *params = m->params ? m->params : none;
+	cJSON *result = NULL;
+	struct err e;
+	int done = refuse(c, m, params, &e);
+
+	if (done == 0 && c->method->type != METHOD_READ)
+		done = known(c, r, m->id, &e);
+	if (done == 1) {
+		call_free(c);
+		return;
+	}
+	call_join(c, r, m->id);
+	if (done == 0)
+		done = run(c, params, &result, &e);
+	if (done == CALL_TAKEN) {
+		call_free(c);
+	} else if (done == CALL_LATER) {
+		c->params = cJSON_Duplicate(params, true);
+		c->link = &c->s->calls;
+		c->next = c->s->calls;
+		if (c->next)
+			c->next->link = &c->next;
+		c->s->calls = c;
+		c->s->call_count++;
+	} else if (done < 0) {
+		cJSON_Delete(result);
+		call_fail(c, &e);
+	} else {
+		call_answer(c, result);
+	}
+}
+
+void control_request(void *arg, struct bus_request *r, const char *data, size_t n)
+{
+	struct supervisor *s = arg;
+	struct rpc m = {0};
+	struct call *c;
+	struct err e;
+	size_t i = 0;
+
+	if (rpc_parse(data, n, RPC_MAX_BYTES, &m, &e) < 0) {
+		say_error(r, NULL, e.kind == ERR_INVALID ? -32600 : -32700, &e);
+		return;
+	}
+	while (i < sizeof(methods) / sizeof(methods[0]) && m.method &&
+		strcmp(methods[i].name, m.method) != 0)
+		i++;
+	if (m.type != RPC_REQUEST) {
+		err_set(&e, ERR_INVALID, "a request with an id and a method is wanted");
+		say_error(r, m.id, -32600, &e);
+	} else if (i == sizeof(methods) / sizeof(methods[0])) {
+		err_set(&e, ERR_NOT_FOUND, "no such method: %.64s", m.method);
+		say_error(r, m.id, -32601, &e);
+	} else {
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			abort();
+		c->s = s;
+		c->method = &methods[i];
+		dispatch(c, r, &m);
+	}
+	rpc_clear(&m);
+}

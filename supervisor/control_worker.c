@@ -1,0 +1,91 @@
+/* worker.hello and worker.next. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/log.h"
+#include "supervisor/call.h"
+
+/* The agent, if this is its present worker. */
+static struct member *present(struct call *c, const cJSON *params, struct err *e)
+{
+	int64_t id = json_int(params, "agent", 0), epoch = json_int(params, "epoch", 0);
+	struct member *m = fleet_find(&c->s->fleet, id);
+
+	if (!m) {
+		err_set(e, ERR_NOT_FOUND, "gone: there is no agent %lld", (long long)id);
+		return NULL;
+	}
+	if (epoch == m->epoch)
+		return m;
+	if (epoch < m->epoch)
+		err_set(e, ERR_DENIED, "replaced by epoch %lld", (long long)m->epoch);
+	else
+		err_set(e, ERR_DENIED, "epoch %lld was never given to a worker of agent %lld",
+			(long long)epoch, (long long)id);
+	return NULL;
+}
+
+int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	struct store_defaults defaults = supervisor_defaults(c->s);
+	int64_t version = json_int(params, "version", 0);
+	struct member *m = present(c, params, e);
+	cJSON *agent, *task;
+
+	if (!m)
+		return -1;
+	if (version != EVENT_VERSION)
+		return err_set(e, ERR_DENIED,
+			"this worker speaks protocol %lld, the supervisor %d: install both from the same "
+			"version",
+			(long long)version, EVENT_VERSION);
+	if (json_int(params, "last_seq", 0) < m->committed)
+		log_info("agent=%lld its worker's spool ends at %lld, the store at %lld",
+			(long long)m->id, (long long)json_int(params, "last_seq", 0),
+			(long long)m->committed);
+	agent = store_agent(c->s->store, m->id, e);
+	task = agent ? store_task(c->s->store, m->task, &defaults, e) : NULL;
+	if (!task) {
+		cJSON_Delete(agent);
+		return -1;
+	}
+	*result = cJSON_CreateObject();
+	json_add_int(*result, "committed", m->committed);
+	cJSON_AddItemToObject(*result, "agent", agent);
+	cJSON_AddItemToObject(*result, "task", task);
+	cJSON_AddItemToObject(*result, "config", cJSON_Duplicate(c->s->general, true));
+	json_add_int(*result, "command", m->command_done);
+	return CALL_DONE;
+}
+
+/* The worker has taken over the commands up to after: they need not be kept. */
+static int taken_over(struct supervisor *s, struct member *m, int64_t after, struct err *e)
+{
+	if (after <= m->command_done)
+		return 0;
+	if (after > m->command_last)
+		return err_set(e, ERR_INVALID, "after: the last command has number %lld",
+			(long long)m->command_last);
+	if (tx_begin(s, false, e) < 0)
+		return -1;
+	if (store_commands_done(s->store, m->id, after, e) < 0) {
+		tx_rollback(s);
+		return -1;
+	}
+	if (tx_commit(s, e) < 0)
+		return -1;
+	m->command_done = after;
+	return 0;
+}
+
+int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	struct member *m = present(c, params, e);
+
+	(void)result;
+	if (!m || taken_over(c->s, m, json_int(params, "after", 0), e) < 0)
+		return -1;
+	poll_next_open(c->s, m, c->askers[0].request, c->askers[0].id, json_int(params, "have", 0));
+	return CALL_TAKEN;
+}

@@ -1,0 +1,59 @@
+/* Every agent there is, in memory: what the life cycle and the wire need of it. */
+#ifndef SUPERVISOR_FLEET_H
+#define SUPERVISOR_FLEET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "supervisor/agent.h"
+
+struct child;
+struct poll_next;
+struct supervisor;
+struct watch;
+
+struct member {
+	struct supervisor *supervisor;
+	int64_t id, task;
+	struct agent agent;
+	int64_t epoch;
+	int64_t committed; /* seq */
+	int64_t command_done, command_last;
+
+	/* The process: ours (child), or adopted (watch). */
+	int pid;
+	int64_t pid_started;
+	struct child *child;
+	struct watch *watch;
+
+	uv_timer_t *timer;	/* agent.deadline_ms; NULL while none is due */
+	struct poll_next *poll; /* its open worker.next */
+	int64_t resent_ms;	/* when a resend was last asked for */
+	bool resend;		/* a gap is to be told */
+
+	/* Inside a transaction: what will be, if it commits. */
+	struct member *touched_next;
+	struct agent next;
+	int64_t next_epoch, next_command, next_seq;
+	unsigned todo;
+	bool touched;
+	bool unsaved; /* its row lags behind, because the disk refused */
+
+	int64_t batched; /* last seq of the batch that is being drained */
+};
+
+struct fleet {
+	struct member **members; /* by rising id */
+	size_t n, cap;
+	int count[AGENT_STATE_COUNT];
+};
+
+struct member *fleet_find(const struct fleet *f, int64_t id); /* NULL if there is none */
+/* id: higher than all before. The fleet owns it. */
+struct member *fleet_add(struct fleet *f, int64_t id);
+/* Frees it; its process, timer and poll are gone before. */
+void fleet_remove(struct fleet *f, struct member *m);
+void fleet_clear(struct fleet *f);
+
+#endif

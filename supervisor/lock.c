@@ -1,0 +1,45 @@
+#include "supervisor/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "shared/cleanup.h"
+
+static int take(const char *folder, const char *option, struct err *e)
+{
+	char path[PATHS_MAX + 32], pid[32] = "";
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/supervisor.lock", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(e, "open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return err_errno(e, "lock %s", path);
+		n = pread(fd, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+		return err_set(e, ERR_CONFLICT,
+			"another supervisor (pid %s) runs on %s: stop it with `100x down`, or choose "
+			"another folder with %s",
+			*pid ? pid : "unknown", folder, option);
+	}
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
+		return err_errno(e, "write %s (is the disk full?)", path);
+	return take_fd(&fd); /* held, open, until the process ends */
+}
+
+int lock_take(const struct paths *p, struct err *e)
+{
+	if (paths_make(p, e) < 0)
+		return -1;
+	if (take(p->state_dir, "--state-dir", e) < 0 || take(p->run_dir, "--run-dir", e) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,483 @@
+#include "supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "shared/clock.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "supervisor/call.h"
+#include "supervisor/control.h"
+#include "supervisor/lock.h"
+#include "supervisor/tx.h"
+
+/* --- workers' processes --- */
+
+/* A worker of an earlier supervisor: not our child, watched by its pidfd. */
+struct watch {
+	struct member *member;
+	uv_poll_t poll;
+	int fd;
+};
+
+static void watch_freed(uv_handle_t *h)
+{
+	struct watch *w = h->data;
+
+	close(w->fd);
+	free(w);
+}
+
+static void ended(struct member *m, int code)
+{
+	struct agent_input in = {.event = AGENT_EXITED, .code = code};
+
+	/* Whatever it left behind in its group goes with it. */
+	if (m->pid > 1)
+		kill(-m->pid, SIGKILL);
+	log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
+	m->pid = 0;
+	m->pid_started = 0;
+	supervisor_happened(m->supervisor, m, &in);
+	if (m->supervisor->going_down)
+		supervisor_down(m->supervisor, false);
+}
+
+static void child_done(void *arg, int code)
+{
+	struct member *m = arg;
+
+	m->child = NULL;
+	ended(m, code);
+}
+
+static void watch_ready(uv_poll_t *p, int status, int events)
+{
+	struct watch *w = p->data;
+	struct member *m = w->member;
+
+	(void)status;
+	(void)events;
+	m->watch = NULL;
+	uv_close((uv_handle_t *)&w->poll, watch_freed);
+	ended(m, AGENT_CODE_UNKNOWN);
+}
+
+/* True if the worker that the row names still runs; it is watched from now on. */
+static bool adopt(struct supervisor *s, struct member *m, int pid, int64_t started)
+{
+	struct watch *w;
+	int fd;
+
+	if (pid <= 1 || started == 0)
+		return false;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return false;
+	if (process_started(pid) != started) { /* asked after the open: the fd is of this one */
+		close(fd);
+		return false;
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		abort();
+	w->member = m;
+	w->fd = fd;
+	w->poll.data = w;
+	uv_poll_init(s->loop, &w->poll, fd);
+	uv_poll_start(&w->poll, UV_READABLE, watch_ready);
+	m->watch = w;
+	m->pid = pid;
+	m->pid_started = started;
+	return true;
+}
+
+static void spawn(struct supervisor *s, struct member *m)
+{
+	struct agent_input in = {.event = AGENT_EXITED, .code = 111};
+	struct err e;
+
+	m->child = launcher_start(s->launcher, m->id, m->epoch, child_done, m, &e);
+	if (!m->child) {
+		log_error("agent=%lld worker not started: %s", (long long)m->id, e.text);
+		supervisor_happened(s, m, &in);
+		return;
+	}
+	m->pid = child_pid(m->child);
+	m->pid_started = process_started(m->pid);
+	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
+		(long long)m->epoch);
+	/* If this is not recorded, a next supervisor starts another, which waits for the lock
+	 * until this one has heard that it is replaced. */
+	if (store_begin(s->store, false, &e) < 0)
+		return;
+	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
+		store_commit(s->store, &e) < 0) {
+		store_rollback(s->store);
+		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
+	}
+}
+
+static void send_signal(struct member *m, int signal)
+{
+	if (m->child)
+		child_signal(m->child, signal);
+	else if (m->watch && m->pid > 1)
+		kill(-m->pid, signal);
+}
+
+void supervisor_act(struct supervisor *s, struct member *m, unsigned todo)
+{
+	if (todo & AGENT_DO_DEQUEUE)
+		queue_remove(&s->queue, m->id);
+	if (todo & AGENT_DO_ENQUEUE) {
+		queue_push(&s->queue, m->id);
+		supervisor_kick(s, 0);
+	}
+	if (todo & AGENT_DO_TERM)
+		send_signal(m, SIGTERM);
+	if (todo & AGENT_DO_KILL)
+		send_signal(m, SIGKILL);
+	if (todo & AGENT_DO_REMOVE)
+		call_agent_remove(s, m);
+	if (todo & AGENT_DO_SPAWN)
+		spawn(s, m);
+}
+
+/* --- time and events of agents --- */
+
+/* Its row lags behind: written now. */
+static void save(struct supervisor *s, struct member *m)
+{
+	const char *state = agent_state_word(m->agent.state);
+	cJSON *body = cJSON_CreateObject();
+	struct err e;
+
+	json_add_str(body, "state", state);
+	json_add_str(body, "reason", "recorded late: the disk was full");
+	if (tx_begin(s, true, &e) < 0) {
+		cJSON_Delete(body);
+		return;
+	}
+	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
+		store_agent_state(s->store, m->id, state, "", agent_state_ended(m->agent.state),
+			clock_wall_ms(), &e) < 0) {
+		cJSON_Delete(body);
+		tx_rollback(s);
+	} else if (tx_event(s, "agent", m->id, EVENT_STATE, body, &e) < 0) {
+		tx_rollback(s);
+	} else if (tx_commit(s, &e) == 0) {
+		m->unsaved = false;
+	}
+}
+
+static void timer_freed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void on_time(uv_timer_t *t)
+{
+	struct member *m = t->data;
+	struct agent_input in = {.event = AGENT_TIME};
+
+	if (m->unsaved)
+		save(m->supervisor, m);
+	supervisor_happened(m->supervisor, m, &in);
+}
+
+void supervisor_arm(struct member *m)
+{
+	int64_t wait = m->agent.deadline_ms - clock_now_ms();
+
+	if (m->unsaved && (m->agent.deadline_ms == 0 || wait > SUPERVISOR_RETRY_MS))
+		wait = SUPERVISOR_RETRY_MS;
+	else if (m->agent.deadline_ms == 0) {
+		if (m->timer)
+			uv_close((uv_handle_t *)m->timer, timer_freed);
+		m->timer = NULL;
+		return;
+	}
+	if (!m->timer) {
+		m->timer = calloc(1, sizeof(*m->timer));
+		if (!m->timer)
+			abort();
+		uv_timer_init(m->supervisor->loop, m->timer);
+		m->timer->data = m;
+	}
+	uv_update_time(m->supervisor->loop);
+	uv_timer_start(m->timer, on_time, wait > 0 ? (uint64_t)wait : 0, 0);
+}
+
+/* The disk refused: memory goes on alone. A worker is not started, though, before its
+ * epoch is recorded. */
+static void happen_unsaved(struct supervisor *s, struct member *m, const struct agent_input *in)
+{
+	int64_t now = clock_now_ms();
+	struct agent_todo t;
+
+	if (in->event == AGENT_SLOT) {
+		queue_push(&s->queue, m->id);
+		supervisor_kick(s, SUPERVISOR_RETRY_MS);
+		return;
+	}
+	if (in->event == AGENT_TIME && m->agent.process == PROCESS_NONE) {
+		m->agent.deadline_ms = now + SUPERVISOR_RETRY_MS;
+		supervisor_arm(m);
+		return;
+	}
+	tx_touch(s, m);
+	t = agent_step(&m->next, in, now);
+	m->todo = t.what & ~(unsigned)AGENT_DO_TELL_STOP;
+	m->unsaved = true;
+	tx_settle(s);
+}
+
+void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in)
+{
+	struct err e;
+
+	if (tx_begin(s, true, &e) == 0) {
+		if (tx_change(s, m, in, &e) == 0 && tx_commit(s, &e) == 0)
+			return;
+		tx_rollback(s);
+		if (e.kind == ERR_CONFLICT) {
+			log_debug("agent=%lld %s", (long long)m->id, e.text);
+			return;
+		}
+	}
+	log_error("agent=%lld not recorded, trying again: %s", (long long)m->id, e.text);
+	happen_unsaved(s, m, in);
+}
+
+static void on_kick(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+	struct agent_input in = {.event = AGENT_SLOT};
+	struct member *m;
+	int64_t id = 0;
+	int i;
+
+	for (i = 0; i < SUPERVISOR_STARTS_AT_ONCE && !s->going_down; i++) {
+		id = queue_next(&s->queue);
+		m = id ? fleet_find(&s->fleet, id) : NULL;
+		if (!id)
+			return;
+		if (m)
+			supervisor_happened(s, m, &in);
+	}
+	if (!s->going_down)
+		supervisor_kick(s, 0);
+}
+
+void supervisor_kick(struct supervisor *s, int64_t delay_ms)
+{
+	if (!uv_is_active((uv_handle_t *)&s->kick_timer) || delay_ms > 0)
+		uv_timer_start(&s->kick_timer, on_kick, (uint64_t)delay_ms, 0);
+}
+
+/* --- start and end --- */
+
+static void load_row(void *arg, const struct store_agent_row *row)
+{
+	struct supervisor *s = arg;
+	struct member *m = fleet_add(&s->fleet, row->id);
+
+	m->supervisor = s;
+	m->task = row->task;
+	m->epoch = row->epoch;
+	m->committed = m->batched = row->committed_seq;
+	m->command_done = row->command_done;
+	m->command_last = row->command_last;
+	m->pid = (int)row->pid;
+	m->pid_started = row->pid_started;
+	m->agent.state = agent_state_parse(row->state);
+	if (m->agent.state == AGENT_STATE_COUNT) /* of a program that is not ours */
+		m->agent.state = AGENT_FAILED;
+	s->fleet.count[AGENT_QUEUED]--;
+	s->fleet.count[m->agent.state]++;
+	if (agent_state_busy(m->agent.state))
+		queue_busy(&s->queue, 1);
+}
+
+static int take_up(struct supervisor *s, struct err *e)
+{
+	struct member *m;
+	int64_t started;
+	size_t i;
+	int pid;
+
+	if (store_agents_load(s->store, load_row, s, e) < 0 || tx_begin(s, true, e) < 0)
+		return -1;
+	/* Also the proof, before anything else, that the disk takes a write. */
+	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, e) < 0) {
+		tx_rollback(s);
+		return -1;
+	}
+	for (i = 0; i < s->fleet.n; i++) {
+		m = s->fleet.members[i];
+		pid = m->pid;
+		started = m->pid_started;
+		m->pid = 0;
+		if (tx_load(s, m, adopt(s, m, pid, started), e) < 0) {
+			tx_rollback(s);
+			return -1;
+		}
+	}
+	return tx_commit(s, e);
+}
+
+static void on_purge(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+	struct err e;
+
+	if (store_begin(s->store, false, &e) < 0)
+		return;
+	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||
+		store_commit(s->store, &e) < 0)
+		store_rollback(s->store);
+}
+
+static void on_down(uv_timer_t *t)
+{
+	uv_stop(t->loop);
+}
+
+void supervisor_down(struct supervisor *s, bool keep_agents)
+{
+	struct agent_input in = {.event = AGENT_SUSPEND};
+	struct member *m;
+	bool any = false;
+	size_t i;
+
+	if (!s->going_down)
+		log_info("going down%s", keep_agents ? ", the agents go on" : "");
+	for (i = 0; i < s->fleet.n && !keep_agents; i++) {
+		m = s->fleet.members[i];
+		if (!s->going_down)
+			supervisor_happened(s, m, &in);
+		any = any || m->agent.process != PROCESS_NONE;
+	}
+	s->going_down = true;
+	if (!any && !uv_is_active((uv_handle_t *)&s->down_timer))
+		uv_timer_start(&s->down_timer, on_down, SUPERVISOR_LINGER_MS, 0);
+}
+
+static void on_signal(uv_signal_t *h, int signal)
+{
+	if (signal != SIGHUP)
+		supervisor_down(h->data, false);
+}
+
+static void on_frame(void *arg, const char *frame, size_t n)
+{
+	ingest_frame(arg, frame, n);
+}
+
+static void on_drained(void *arg)
+{
+	ingest_commit(arg);
+}
+
+static int open_sockets(struct supervisor *s, struct err *e)
+{
+	char url[PATHS_MAX];
+
+	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), e);
+	if (!s->events_pub)
+		return err_wrap(e, "%s", url);
+	s->ingest_sub =
+		bus_sub_listen(s->loop, paths_ingest_url(&s->paths, url), on_frame, s, e);
+	if (!s->ingest_sub)
+		return err_wrap(e, "%s", url);
+	bus_sub_on_drained(s->ingest_sub, on_drained);
+	return 0;
+}
+
+static void timer(struct supervisor *s, uv_timer_t *t)
+{
+	uv_timer_init(s->loop, t);
+	t->data = s;
+}
+
+/* Each agent takes three sockets and a process. */
+static void raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static int start(struct supervisor *s, struct err *e)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	char path[PATHS_MAX];
+	int i;
+
+	raise_limits();
+	signal(SIGPIPE, SIG_IGN);
+	/* What a killed worker leaves behind becomes ours, and ends with it. */
+	if (child_subreaper(e) < 0)
+		return -1;
+	timer(s, &s->kick_timer);
+	timer(s, &s->down_timer);
+	timer(s, &s->purge_timer);
+	s->launcher = launcher_new(s->loop, &s->paths, e);
+	if (!s->launcher)
+		return -1;
+	s->store = store_open(paths_store(&s->paths, path), e);
+	if (!s->store || supervisor_configure(s, e) < 0)
+		return -1;
+	s->last_event = store_last_event(s->store);
+	if (open_sockets(s, e) < 0 || take_up(s, e) < 0)
+		return -1;
+	/* Asked last, so that who gets an answer finds everything in place. */
+	s->control_rep =
+		bus_rep_listen(s->loop, paths_control_url(&s->paths, path), control_request, s, e);
+	if (!s->control_rep)
+		return err_wrap(e, "%s", path);
+	for (i = 0; i < 3; i++) {
+		uv_signal_init(s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		uv_signal_start(&s->signals[i], on_signal, signals[i]);
+	}
+	uv_timer_start(&s->purge_timer, on_purge, SUPERVISOR_PURGE_MS, SUPERVISOR_PURGE_MS);
+	return 0;
+}
+
+int supervisor_run(const struct paths *p, struct err *e)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int lock;
+
+	if (!s)
+		abort();
+	s->paths = *p;
+	s->loop = uv_default_loop();
+	s->started_ms = clock_now_ms();
+	lock = lock_take(p, e);
+	if (lock < 0 || start(s, e) < 0) {
+		store_close(s->store);
+		return -1;
+	}
+	log_info("ready: %s, %zu agents, at most %d at work", s->paths.state_dir, s->fleet.n,
+		s->queue.limit);
+	uv_run(s->loop, UV_RUN_DEFAULT);
+	store_close(s->store);
+	launcher_free(s->launcher);
+	queue_clear(&s->queue);
+	fleet_clear(&s->fleet);
+	outbox_clear(&s->outbox);
+	outbox_clear(&s->ingest.batch);
+	log_info("ended");
+	return 0;
+}

@@ -1,0 +1,227 @@
+#include "supervisor/tx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/json.h"
+#include "shared/log.h"
+
+#define TODO_WAKE (1u << 31) /* a command waits for its worker */
+
+int tx_begin(struct supervisor *s, bool durable, struct err *e)
+{
+	return store_begin(s->store, durable, e);
+}
+
+void tx_touch(struct supervisor *s, struct member *m)
+{
+	if (m->touched)
+		return;
+	m->touched = true;
+	m->touched_next = s->touched;
+	s->touched = m;
+	m->next = m->agent;
+	m->next_epoch = m->epoch;
+	m->next_command = m->command_last;
+	m->next_seq = m->committed;
+	m->todo = 0;
+}
+
+int tx_event(struct supervisor *s, const char *stream, int64_t subject, enum event_kind kind,
+	cJSON *body, struct err *e)
+{
+	const char *word = event_kind_word(kind);
+	int64_t id, at = clock_wall_ms();
+	char *text;
+	int done;
+
+	if (!body)
+		body = cJSON_CreateObject();
+	json_add_int(body, "seq", 0);
+	json_add_int(body, "at", at);
+	json_add_str(body, "by", "supervisor");
+	text = json_print(body);
+	cJSON_Delete(body);
+	done = store_event_add(s->store, stream, subject, 0, word, at, text, strlen(text), &id, e);
+	if (done == 0)
+		outbox_add(&s->outbox, stream, subject, kind, word, id, text, strlen(text));
+	free(text);
+	return done;
+}
+
+int tx_command(struct supervisor *s, struct member *m, const char *kind, const cJSON *body,
+	struct err *e)
+{
+	char *text;
+	int done;
+
+	tx_touch(s, m);
+	if (m->next_command - m->command_done >= TX_COMMANDS_MAX)
+		return err_set(e, ERR_LIMIT,
+			"agent %lld has %d messages and commands that it has not taken yet: try again "
+			"when it has started its next turn",
+			(long long)m->id, TX_COMMANDS_MAX);
+	text = body ? json_print(body) : strdup("{}");
+	if (!text)
+		abort();
+	done = store_command_add(
+		s->store, m->id, m->next_command + 1, kind, text, clock_wall_ms(), e);
+	free(text);
+	if (done < 0)
+		return -1;
+	m->next_command++;
+	m->todo |= TODO_WAKE;
+	return 0;
+}
+
+static int tell_state(struct supervisor *s, struct member *m, const char *reason, struct err *e)
+{
+	const char *state = agent_state_word(m->next.state);
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_str(body, "state", state);
+	json_add_str(body, "reason", reason);
+	if (store_agent_state(s->store, m->id, state, reason, agent_state_ended(m->next.state),
+		    clock_wall_ms(), e) < 0) {
+		cJSON_Delete(body);
+		return -1;
+	}
+	return tx_event(s, "agent", m->id, EVENT_STATE, body, e);
+}
+
+static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,
+	const struct agent_todo *t, struct err *e)
+{
+	char reason[LAUNCHER_REASON_BYTES];
+
+	if (in->event == AGENT_EXITED && store_agent_pid(s->store, m->id, 0, 0, e) < 0)
+		return -1;
+	if (in->event == AGENT_RETRY && store_commands_defuse(s->store, m->id, e) < 0)
+		return -1;
+	if (t->what & AGENT_DO_STATE) {
+		if (!(t->what & AGENT_DO_LOG_REASON) ||
+			!launcher_last_line(&s->paths, m->id, reason))
+			snprintf(reason, sizeof(reason), "%s", t->reason);
+		if (tell_state(s, m, reason, e) < 0)
+			return -1;
+	}
+	if (t->what & AGENT_DO_SPAWN) {
+		m->next_epoch++;
+		if (store_agent_epoch(s->store, m->id, m->next_epoch, clock_wall_ms(), e) < 0)
+			return -1;
+	}
+	if (t->what & AGENT_DO_TELL_STOP)
+		return tx_command(s, m, "stop", NULL, e);
+	return 0;
+}
+
+int tx_change(struct supervisor *s, struct member *m, const struct agent_input *in, struct err *e)
+{
+	struct agent_todo t;
+
+	tx_touch(s, m);
+	t = agent_step(&m->next, in, clock_now_ms());
+	if (t.what & AGENT_DO_ILLEGAL)
+		return err_set(e, ERR_CONFLICT, "agent %lld is %s%s", (long long)m->id,
+			m->next.deleting ? "being deleted, was "
+					 : (m->next.suspending ? "being suspended, was " : ""),
+			agent_state_word(m->next.state));
+	m->todo |= t.what;
+	return write_change(s, m, in, &t, e);
+}
+
+int tx_load(struct supervisor *s, struct member *m, bool alive, struct err *e)
+{
+	struct agent_input in = {.event = AGENT_TIME};
+	enum agent_state state = m->agent.state;
+	struct agent_todo t;
+
+	tx_touch(s, m);
+	t = agent_load(&m->next, state, alive, clock_now_ms());
+	m->todo = t.what;
+	return write_change(s, m, &in, &t, e);
+}
+
+static void publish(struct supervisor *s)
+{
+	char head[EVENT_HEADER_MAX];
+	struct outbox_event *ev;
+	struct err e;
+	size_t i, n;
+
+	for (i = 0; i < s->outbox.n; i++) {
+		ev = &s->outbox.events[i];
+		n = outbox_header(ev, head);
+		if (bus_pub_send(s->events_pub, head, n, outbox_body(&s->outbox, ev), ev->n, &e) <
+			0)
+			log_debug("event %lld not published: %s", (long long)ev->number, e.text);
+		s->last_event = ev->number;
+	}
+	polls_published(s);
+	outbox_reset(&s->outbox);
+}
+
+static void settle(struct supervisor *s, struct member *m)
+{
+	enum agent_state old = m->agent.state;
+	unsigned todo = m->todo;
+
+	m->touched = false;
+	m->agent = m->next;
+	m->epoch = m->next_epoch;
+	m->command_last = m->next_command;
+	s->fleet.count[old]--;
+	s->fleet.count[m->agent.state]++;
+	if (agent_state_busy(old) != agent_state_busy(m->agent.state)) {
+		queue_busy(&s->queue, agent_state_busy(old) ? -1 : 1);
+		supervisor_kick(s, 0);
+	}
+	if (m->next_seq != m->committed) {
+		m->committed = m->next_seq;
+		poll_committed(s, m, agent_state_ended(m->agent.state));
+	}
+	supervisor_arm(m);
+	supervisor_act(s, m, todo);
+	if (todo & TODO_WAKE)
+		poll_wake(s, m);
+}
+
+void tx_settle(struct supervisor *s)
+{
+	struct member *m = s->touched, *next;
+	struct err e;
+
+	publish(s);
+	s->touched = NULL;
+	for (; m; m = next) {
+		next = m->touched_next;
+		settle(s, m);
+	}
+	if (s->config_touched && supervisor_configure(s, &e) < 0)
+		log_error("configuration not read: %s", e.text);
+	s->config_touched = false;
+}
+
+int tx_commit(struct supervisor *s, struct err *e)
+{
+	if (store_commit(s->store, e) < 0) {
+		tx_rollback(s);
+		return -1;
+	}
+	tx_settle(s);
+	return 0;
+}
+
+void tx_rollback(struct supervisor *s)
+{
+	struct member *m;
+
+	store_rollback(s->store);
+	for (m = s->touched; m; m = m->touched_next)
+		m->touched = false;
+	s->touched = NULL;
+	s->config_touched = false;
+	outbox_reset(&s->outbox);
+}
