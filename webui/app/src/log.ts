@@ -32,6 +32,7 @@ export const LINES_MAX = 5000;
 // While a person reads further up nothing is taken from under them, within reason.
 export const LINES_MAX_READING = 20000;
 const ENTRY_TEXT_MAX = 8192;
+const LINE_WIDTH = 200;
 // A fact takes about this many lines of a screen.
 const FACT_LINES = 2;
 
@@ -107,7 +108,8 @@ export class Log {
     }
     const piece = cleaner.push(text(body['text'])) + (body['cut'] === true ? '\n… (cut)\n' : '');
     if (!piece) return null;
-    const lines = piece.split('\n').length - 1;
+    // A line of the screen, roughly: text without line breaks takes room as well.
+    const lines = piece.split('\n').length - 1 + piece.length / LINE_WIDTH;
     this.lines += lines;
     if (open?.type === 'text' && open.channel === channel && open.turn === turn) {
       const was = open.text.peek();

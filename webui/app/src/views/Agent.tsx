@@ -114,7 +114,7 @@ function Head({ agent, watch }: { agent: Agent; watch: Watch }) {
           </ExternalLink>
         )}
       </p>
-      {reason && agent.state !== 'working' && (
+      {reason && agent.state !== 'working' && watch.questions.value.length === 0 && (
         <p class={`notice notice-${agent.state === 'failed' ? 'bad' : agent.state === 'waiting' ? 'warn' : 'plain'}`}>{reason}</p>
       )}
       {plainLine(agent.progress) && <p class="agent-said">{plainLine(agent.progress)}</p>}
