@@ -48,6 +48,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# Embedded by the assembler, which tells no dependencies.
+$(B)/webui/openapi.o: webui/openapi.json
+
 # An archive is rebuilt from nothing, so a deleted source leaves no object behind.
 define archive
 $(B)/lib$(2).a: $(call library,$(1))
