@@ -3,7 +3,9 @@
  * control characters. */
 #include "shared/json.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,8 @@
 #define JSON_DEPTH_MAX 32
 #define JSON_STRING_MAX 4096
 #define JSON_ARRAY_MAX 1000
-#define JSON_SAFE_INTEGER 9007199254740991.0 /* 2^53 - 1: exact as a double */
+#define JSON_PRINTED_EXACTLY 1000000000000000 /* cJSON prints 15 digits */
+#define JSON_SAFE_INTEGER 9007199254740991.0  /* 2^53 - 1: exact as a double */
 
 struct scan {
 	const char *text;
@@ -471,5 +474,12 @@ void json_add_str(cJSON *j, const char *name, const char *text)
 
 void json_add_int(cJSON *j, const char *name, int64_t v)
 {
-	add(j, name, cJSON_CreateNumber((double)v));
+	char text[24];
+
+	if (v > -JSON_PRINTED_EXACTLY && v < JSON_PRINTED_EXACTLY) {
+		add(j, name, cJSON_CreateNumber((double)v));
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRId64, v);
+	add(j, name, cJSON_CreateRaw(text));
 }
