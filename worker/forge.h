@@ -12,13 +12,18 @@
 #include "worker/http.h"
 
 #define FORGE_MAX_NAMES 16
+#define FORGE_TITLE_MAX 256 /* characters; GitHub's own limits */
+#define FORGE_PULL_BODY_MAX 65536
+#define FORGE_BODY_MAX_BYTES (4 * 1024 * 1024) /* of an answer */
 
 struct forge;
 
-/* token, api_url: copied; api_url NULL: the default. */
-struct forge *forge_new(uv_loop_t *loop, struct http *h, const char *token, const char *api_url,
-	struct err *e);
-void forge_free(struct forge *f); /* cancels */
+/* token, api_url: copied; api_url NULL or "": the default. One per process: writes of
+ * one forge are at least a second apart. ERR_INVALID: api_url; ERR_DENIED: no token. */
+struct forge *forge_new(
+	uv_loop_t *loop, struct http *h, const char *token, const char *api_url, struct err *e);
+/* Cancels without callbacks; runs out in the loop's next turn. NULL is accepted. */
+void forge_free(struct forge *f);
 
 /* True if the repository is on this forge (host github.com, or the host that
  * api_url stands for). */
@@ -51,7 +56,9 @@ typedef void (*forge_done_cb)(void *arg, const struct forge_pull *pull, const st
 
 /* Looks for an open pull request of this branch first (so that trying twice opens one),
  * asks the default branch, opens, adds labels, asks those reviewers who are
- * collaborators. Retries what may pass, honouring Retry-After and rate limits. */
+ * collaborators. Retries what may pass, honouring Retry-After and rate limits; before it
+ * repeats an opening it looks again. One at a time (ERR_CONFLICT). spec is copied.
+ * Labels and reviewers that are asked for end in exactly one step each. */
 int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
 	forge_done_cb done, void *arg, struct err *e);
 
