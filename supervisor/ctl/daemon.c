@@ -190,21 +190,28 @@ int daemon_read_line(
 	}
 }
 
-void daemon_log_tail(const char *path, char *out, size_t size)
+int64_t daemon_log_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size <= DAEMON_LOG_MAX ? st.st_size : 0;
+}
+
+void daemon_log_tail(const char *path, int64_t from, char *out, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int64_t start;
 	struct stat st;
-	off_t from;
 	ssize_t n;
 
 	*out = 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
-	from = st.st_size > (off_t)size - 1 ? st.st_size - (off_t)(size - 1) : 0;
-	n = pread(fd, out, size - 1, from);
+	start = st.st_size > (off_t)size - 1 ? st.st_size - (off_t)(size - 1) : 0;
+	n = pread(fd, out, size - 1, start > from ? start : from);
 	out[n > 0 ? n : 0] = 0;
 	/* A line cut at its front is left out. */
-	if (from > 0 && strchr(out, '\n')) {
+	if (start > from && strchr(out, '\n')) {
 		char *line = strchr(out, '\n') + 1;
 
 		memmove(out, line, strlen(line) + 1);

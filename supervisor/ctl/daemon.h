@@ -44,7 +44,10 @@ int daemon_pidfd(pid_t pid);
 int daemon_read_line(
 	int fd, const char *word, int timeout_ms, char *line, size_t size, struct err *e);
 
-/* The last lines of a log, for an error: at most size - 1 bytes into out. */
-void daemon_log_tail(const char *path, char *out, size_t size);
+/* Bytes of a log now; 0 if there is none. */
+int64_t daemon_log_size(const char *path);
+/* The last lines a log has had since it was `from` bytes long, for an error: at most
+ * size - 1 bytes into out. */
+void daemon_log_tail(const char *path, int64_t from, char *out, size_t size);
 
 #endif

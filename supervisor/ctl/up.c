@@ -30,6 +30,7 @@ struct up {
 	int port;
 	char url[URL_MAX]; /* to sign in; "" without a page */
 	char log[PATHS_MAX + 32];
+	int64_t log_from; /* its bytes before our start */
 };
 
 /* Waiting for the first answer of a supervisor that was just started. */
@@ -94,7 +95,7 @@ static int wait_ready(struct up *u, struct err *e)
 		u->supervisor = 0;
 		return 0;
 	}
-	daemon_log_tail(u->log, tail, sizeof(tail));
+	daemon_log_tail(u->log, u->log_from, tail, sizeof(tail));
 	return err_set(e, ERR_UNAVAILABLE, "the supervisor %s: %s",
 		daemon_pidfd(u->supervisor) < 0 || waitpid(u->supervisor, NULL, WNOHANG) > 0
 			? "ended"
@@ -109,6 +110,7 @@ static int start_supervisor(struct up *u, struct err *e)
 	struct daemon_spec spec = {.program = "100x-supervisor", .args = args, .stdout_fd = -1};
 
 	snprintf(u->log, sizeof(u->log), "%.*s/logs/supervisor.log", PATHS_MAX - 1, p->state_dir);
+	u->log_from = daemon_log_size(u->log);
 	if (!u->foreground)
 		spec.log = u->log;
 	if (daemon_start(&spec, &u->supervisor, e) < 0)
@@ -168,12 +170,14 @@ static int start_webui(struct up *u, struct err *e)
 	char port[16], log[PATHS_MAX + 32], line[URL_MAX], tail[600];
 	_cleanup_close_ int from = -1;
 	_cleanup_close_ int to = -1;
+	int64_t log_from;
 	int ends[2];
 	char *found;
 
 	snprintf(port, sizeof(port), "%d", u->port);
 	webui_args(u, port, args);
 	snprintf(log, sizeof(log), "%.*s/logs/webui.log", PATHS_MAX - 1, u->ctl->paths.state_dir);
+	log_from = daemon_log_size(log);
 	if (!u->foreground)
 		spec.log = log;
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -187,7 +191,7 @@ static int start_webui(struct up *u, struct err *e)
 	if (daemon_read_line(from, "/sign-in?token=", READY_MS, line, sizeof(line), e) < 0) {
 		kill(u->webui, SIGTERM);
 		waitpid(u->webui, NULL, 0);
-		daemon_log_tail(log, tail, sizeof(tail));
+		daemon_log_tail(log, log_from, tail, sizeof(tail));
 		return u->foreground || !*tail
 			       ? err_wrap(e, "the page did not start")
 			       : err_set(e, ERR_UNAVAILABLE, "the page did not start: %s", tail);
@@ -303,7 +307,7 @@ int ctl_up(struct ctl *c, const struct args *a)
 
 	if (a->word_count)
 		return ctl_usage("up", "up takes no words");
-	if (args_int(a, "port", 0, 65535, &port, &e) < 0)
+	if (args_int(a, "port", 1, 65535, &port, &e) < 0)
 		return ctl_usage("up", "%s", e.text);
 	u.port = (int)port;
 	if (u.foreground && ctl_running(c))
