@@ -112,10 +112,13 @@ static cJSON *configuration(struct supervisor *s, struct err *e)
 
 		for (value = from->child; value; value = next) {
 			next = value->next;
-			/* A key of a newer or older program is left alone. */
-			if (cJSON_GetObjectItemCaseSensitive(to, value->string))
-				cJSON_ReplaceItemInObjectCaseSensitive(to, value->string,
-					cJSON_DetachItemViaPointer(from, value));
+			cJSON *old = cJSON_GetObjectItemCaseSensitive(to, value->string);
+
+			/* A key of a newer or older program is left alone. (Replacing by name
+			 * would read the name after cJSON has freed it.) */
+			if (old)
+				cJSON_ReplaceItemViaPointer(
+					to, old, cJSON_DetachItemViaPointer(from, value));
 		}
 	}
 	cJSON_Delete(set);
