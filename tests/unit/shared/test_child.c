@@ -1,0 +1,477 @@
+/* Children: output, input, ends, and what they leave behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shared/buf.h"
+#include "shared/child.h"
+#include "shared/clock.h"
+
+#define DEADLINE_MS 10000
+
+struct scene {
+	uv_loop_t loop;
+	uv_timer_t deadline;
+	struct child *child;
+	struct buf out[2];
+	int code;
+	int done; /* how often */
+};
+
+static void too_late(uv_timer_t *t)
+{
+	(void)t;
+	fail_msg("not over after %d ms", DEADLINE_MS);
+}
+
+static void output(void *arg, int stream, const char *data, size_t n)
+{
+	struct scene *s = arg;
+
+	assert_true(stream == 1 || stream == 2);
+	assert_int_equal(s->done, 0);
+	buf_add(&s->out[stream - 1], data, n);
+}
+
+static void done(void *arg, int code)
+{
+	struct scene *s = arg;
+
+	s->code = code;
+	s->done++;
+	uv_timer_stop(&s->deadline);
+}
+
+static const struct child_events events = {output, done};
+
+static int scene_open(void **state)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+
+	uv_loop_init(&s->loop);
+	uv_timer_init(&s->loop, &s->deadline);
+	uv_timer_start(&s->deadline, too_late, DEADLINE_MS, 0);
+	uv_unref((uv_handle_t *)&s->deadline);
+	buf_init(&s->out[0], 0);
+	buf_init(&s->out[1], 0);
+	*state = s;
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct scene *s = *state;
+
+	uv_close((uv_handle_t *)&s->deadline, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&s->loop), 0);
+	buf_clear(&s->out[0]);
+	buf_clear(&s->out[1]);
+	free(s);
+	return 0;
+}
+
+/* Starts sh -c script with all three pipes. */
+static void start(struct scene *s, const char *script)
+{
+	const char *argv[] = {"/bin/sh", "-c", script, NULL};
+	const char *env[] = {"PATH=/usr/bin:/bin", "GREETING=hello", NULL};
+	struct child_spec spec = {.argv = argv,
+		.env = env,
+		.cwd = "/",
+		.pipe_stdin = true,
+		.pipe_stdout = true,
+		.pipe_stderr = true,
+		.stdout_fd = -1,
+		.stderr_fd = -1};
+	struct err e;
+
+	s->child = child_start(&s->loop, &spec, &events, s, &e);
+	if (!s->child)
+		fail_msg("%s", e.text);
+}
+
+static void run(struct scene *s)
+{
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(s->done, 1);
+}
+
+/* Runs the loop until n bytes of stdout are here. */
+static void await_output(struct scene *s, size_t n)
+{
+	while (s->out[0].len < n && !s->done)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_true(s->out[0].len >= n);
+}
+
+static void speaks_and_ends(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "echo $GREETING; pwd; env | wc -l >&2; exit 7");
+	assert_true(child_pid(s->child) > 0);
+	run(s);
+	assert_int_equal(s->code, 7);
+	assert_string_equal(s->out[0].data, "hello\n/\n");
+	assert_true(atoi(s->out[1].data) <= 4); /* ours, PWD and what the shell adds */
+}
+
+static void has_only_its_descriptors(void **state)
+{
+	struct scene *s = *state;
+	int leaky = open("/dev/null", O_RDONLY); /* as a library without O_CLOEXEC */
+
+	start(s, "ls /proc/$$/fd | tr '\\n' ' '");
+	run(s);
+	/* dash holds none of its own. */
+	assert_string_equal(s->out[0].data, "0 1 2 ");
+	close(leaky);
+}
+
+static void leads_its_own_group(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "read line; echo $line");
+	assert_int_equal(getpgid(child_pid(s->child)), child_pid(s->child));
+	assert_int_equal(child_write(s->child, "a word\n", 7, NULL), 0);
+	run(s);
+	assert_string_equal(s->out[0].data, "a word\n");
+}
+
+static void takes_much_input_and_its_end(void **state)
+{
+	struct scene *s = *state;
+	size_t n = 1024 * 1024;
+	char *big = malloc(n);
+	struct err e;
+
+	memset(big, 'x', n);
+	start(s, "wc -c");
+	assert_int_equal(child_write(s->child, big, n, &e), 0);
+	child_close_stdin(s->child);
+	assert_int_equal(child_write(s->child, "x", 1, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	run(s);
+	assert_int_equal(atoi(s->out[0].data), 1024 * 1024);
+	free(big);
+}
+
+static void bounds_what_is_not_read(void **state)
+{
+	struct scene *s = *state;
+	size_t n = 1024 * 1024;
+	char *big = calloc(1, n);
+	struct err e = {0};
+	int i;
+
+	start(s, "exec sleep 100");
+	for (i = 0; i < 20 && child_write(s->child, big, n, &e) == 0; i++)
+		;
+	assert_int_equal(e.kind, ERR_LIMIT);
+	assert_true(i == 8 || i == 9); /* the pipe itself takes a little */
+	child_end(s->child, 0);
+	run(s);
+	assert_int_equal(s->code, -SIGKILL);
+	free(big);
+}
+
+static void outlives_a_reader_that_is_gone(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "exec 0<&-; echo ready; sleep 0.05; exit 3");
+	await_output(s, 6);
+	child_write(s->child, "into the void\n", 14, NULL);
+	run(s);
+	assert_int_equal(s->code, 3);
+}
+
+static void pausing_holds_the_child(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "read x; head -c 300000 /dev/zero");
+	child_pause_output(s->child, true);
+	child_write(s->child, "go\n", 3, NULL);
+	for (int i = 0; i < 5; i++)
+		uv_run(&s->loop, UV_RUN_NOWAIT);
+	assert_int_equal(s->out[0].len, 0);
+	child_pause_output(s->child, false);
+	run(s);
+	assert_int_equal(s->out[0].len, 300000);
+}
+
+static void a_failed_exec_fails_the_start(void **state)
+{
+	struct scene *s = *state;
+	const char *argv[] = {"/no/such/program", NULL};
+	const char *no_env[] = {NULL};
+	struct child_spec spec = {.argv = argv, .env = no_env, .stdout_fd = -1, .stderr_fd = -1};
+	struct err e;
+
+	assert_null(child_start(&s->loop, &spec, &events, s, &e));
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	assert_non_null(strstr(e.text, "/no/such/program"));
+	spec.die_with_us = true;
+	assert_null(child_start(&s->loop, &spec, &events, s, &e));
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	argv[0] = "/etc/passwd";
+	spec.pipe_stdout = true;
+	assert_null(child_start(&s->loop, &spec, &events, s, &e));
+	assert_int_equal(e.kind, ERR_DENIED);
+	argv[0] = "sh";
+	assert_null(child_start(&s->loop, &spec, &events, s, &e));
+	argv[0] = "/bin/true";
+	spec.cwd = "/no/such/folder";
+	assert_null(child_start(&s->loop, &spec, &events, s, &e));
+	assert_non_null(strstr(e.text, "/no/such/folder"));
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(s->done, 0);
+}
+
+static void writes_into_a_named_descriptor(void **state)
+{
+	struct scene *s = *state;
+	const char *argv[] = {"/bin/echo", "into the pipe", NULL};
+	const char *no_env[] = {NULL};
+	struct child_spec spec = {.argv = argv, .env = no_env, .stderr_fd = -1};
+	int fds[2];
+	char text[64] = "";
+	struct err e;
+
+	assert_int_equal(pipe(fds), 0);
+	spec.stdout_fd = fds[1];
+	s->child = child_start(&s->loop, &spec, &events, s, &e);
+	assert_non_null(s->child);
+	close(fds[1]);
+	run(s);
+	assert_true(read(fds[0], text, sizeof(text) - 1) == 14);
+	assert_string_equal(text, "into the pipe\n");
+	close(fds[0]);
+}
+
+static void term_then_kill(void **state)
+{
+	struct scene *s = *state;
+	int64_t before_ms;
+
+	start(s, "trap 'echo no' TERM; echo ready; while :; do sleep 0.01; done");
+	await_output(s, 6);
+	before_ms = clock_now_ms();
+	child_end(s->child, 100);
+	run(s);
+	assert_int_equal(s->code, -SIGKILL);
+	assert_true(clock_now_ms() - before_ms >= 99);
+	assert_non_null(strstr(s->out[0].data, "no\n"));
+}
+
+static void term_is_enough(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "echo ready; exec sleep 100");
+	await_output(s, 6);
+	child_end(s->child, 5000);
+	run(s);
+	assert_int_equal(s->code, -SIGTERM);
+}
+
+/* Dead, or a zombie that someone else has to reap. */
+static bool gone(int pid)
+{
+	char path[64];
+	char text[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return true;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return !strrchr(text, ')') || strrchr(text, ')')[2] == 'Z';
+}
+
+/* Killed is not yet dead: waits for it. */
+static bool gone_soon(int pid)
+{
+	int64_t until_ms = clock_now_ms() + DEADLINE_MS;
+
+	while (!gone(pid) && clock_now_ms() < until_ms)
+		sched_yield();
+	return gone(pid);
+}
+
+static void the_group_dies_with_its_leader(void **state)
+{
+	struct scene *s = *state;
+	int64_t before_ms = clock_now_ms();
+	int pid;
+
+	/* The background job holds stdout open and would do so for 100 s. */
+	start(s, "sleep 100 & echo $!; exit 0");
+	run(s);
+	assert_true(clock_now_ms() - before_ms < 5000);
+	pid = atoi(s->out[0].data);
+	assert_true(pid > 0);
+	assert_true(gone_soon(pid));
+}
+
+static void what_left_the_group_is_swept(void **state)
+{
+	struct scene *s = *state;
+	int pid = 0;
+	int inner = 0;
+	struct err e;
+
+	assert_int_equal(child_subreaper(&e), 0);
+	start(s, "setsid sh -c 'sleep 100 & echo $$ $!; wait' & sleep 0.01; read x; exit 0");
+	while (!memchr(s->out[0].data ? s->out[0].data : "", '\n', s->out[0].len))
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(sscanf(s->out[0].data, "%d %d", &pid, &inner), 2);
+	assert_false(gone(pid));
+	child_close_stdin(s->child);
+	run(s);
+	assert_true(gone(pid));
+	assert_true(gone(inner));
+	assert_int_equal(child_sweep(), 0);
+}
+
+static void a_sweep_spares_the_running(void **state)
+{
+	struct scene *s = *state;
+
+	start(s, "read x; echo $x");
+	assert_int_equal(child_sweep(), 0);
+	child_write(s->child, "alive\n", 6, NULL);
+	run(s);
+	assert_string_equal(s->out[0].data, "alive\n");
+}
+
+static void abandoned_it_goes_on(void **state)
+{
+	struct scene *s = *state;
+	int pid;
+
+	start(s, "exec sleep 100");
+	pid = child_pid(s->child);
+	child_abandon(s->child);
+	/* It keeps the loop no longer. */
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_false(gone(pid));
+	assert_true(process_started(pid) > 0);
+	kill(pid, SIGKILL);
+	uv_ref((uv_handle_t *)&s->deadline);
+	while (process_started(pid))
+		uv_run(&s->loop, UV_RUN_ONCE);
+	uv_unref((uv_handle_t *)&s->deadline);
+	assert_int_equal(s->done, 0);
+}
+
+static void dies_with_us(void **state)
+{
+	struct scene *s = *state;
+	int fds[2];
+	int pid = 0;
+	pid_t middle;
+
+	(void)s;
+	if (access("/usr/bin/setpriv", X_OK) < 0)
+		skip();
+	assert_int_equal(pipe(fds), 0);
+	/* A process between us and the child, which is killed. */
+	middle = fork();
+	if (middle == 0) {
+		const char *argv[] = {"/bin/sleep", "100", NULL};
+		const char *no_env[] = {NULL};
+		struct child_spec spec = {.argv = argv,
+			.env = no_env,
+			.stdout_fd = -1,
+			.stderr_fd = -1,
+			.die_with_us = true};
+		struct child_events none = {0};
+		uv_loop_t loop;
+		struct child *c;
+
+		uv_loop_init(&loop);
+		c = child_start(&loop, &spec, &none, NULL, NULL);
+		pid = c ? child_pid(c) : -1;
+		/* setpriv has become the program when its name has changed. */
+		for (;;) {
+			char path[64];
+			char name[32] = "";
+			FILE *f;
+
+			snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+			f = fopen(path, "r");
+			if (f && !fgets(name, sizeof(name), f))
+				name[0] = '\0';
+			if (f)
+				fclose(f);
+			if (strcmp(name, "sleep\n") == 0)
+				break;
+			sched_yield();
+		}
+		if (write(fds[1], &pid, sizeof(pid)) != sizeof(pid))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &pid, sizeof(pid)), sizeof(pid));
+	assert_false(gone(pid));
+	kill(middle, SIGKILL);
+	waitpid(middle, NULL, 0);
+	assert_true(gone_soon(pid));
+	close(fds[0]);
+	close(fds[1]);
+	child_sweep();
+}
+
+static void names_a_process_for_good(void **state)
+{
+	(void)state;
+	assert_true(process_started(getpid()) > 0);
+	assert_true(process_started(getpid()) == process_started(getpid()));
+	assert_true(process_started(INT32_MAX) == 0);
+	assert_int_equal(child_die_with_parent(1234567, NULL), -1);
+}
+
+int main(void)
+{
+#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_open, scene_close)
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(speaks_and_ends),
+		IN_SCENE(has_only_its_descriptors),
+		IN_SCENE(leads_its_own_group),
+		IN_SCENE(takes_much_input_and_its_end),
+		IN_SCENE(bounds_what_is_not_read),
+		IN_SCENE(outlives_a_reader_that_is_gone),
+		IN_SCENE(pausing_holds_the_child),
+		IN_SCENE(a_failed_exec_fails_the_start),
+		IN_SCENE(writes_into_a_named_descriptor),
+		IN_SCENE(term_then_kill),
+		IN_SCENE(term_is_enough),
+		IN_SCENE(the_group_dies_with_its_leader),
+		IN_SCENE(what_left_the_group_is_swept),
+		IN_SCENE(a_sweep_spares_the_running),
+		IN_SCENE(abandoned_it_goes_on),
+		IN_SCENE(dies_with_us),
+		cmocka_unit_test(names_a_process_for_good),
+	};
+
+	return cmocka_run_group_tests_name("child", tests, NULL, NULL);
+}
