@@ -1,0 +1,539 @@
+/* The bus: hints, answers in any order, askers that survive a restart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shared/bus.h"
+#include "shared/clock.h"
+
+#define DEADLINE_MS 10000
+#define OPEN_MAX 64
+
+struct scene {
+	char dir[32];
+	char url[96];
+	char path[64];
+	uv_loop_t loop;
+	uv_timer_t deadline;
+	int frames;
+	int batches;
+	size_t last_n;
+	char last[256];
+	struct bus_request *open[OPEN_MAX];
+	int n_open;
+	int answers;
+	int failures;
+	enum err_kind failure;
+	bool echo; /* answer at once with the question */
+	struct bus_sub *sub;
+};
+
+static void too_late(uv_timer_t *t)
+{
+	(void)t;
+	fail_msg("nothing came within %d ms", DEADLINE_MS);
+}
+
+static int scene_open(void **state)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+
+	strcpy(s->dir, "/tmp/bus-test-XXXXXX");
+	assert_non_null(mkdtemp(s->dir));
+	snprintf(s->path, sizeof(s->path), "%s/a.ipc", s->dir);
+	snprintf(s->url, sizeof(s->url), "ipc://%s", s->path);
+	uv_loop_init(&s->loop);
+	uv_timer_init(&s->loop, &s->deadline);
+	uv_timer_start(&s->deadline, too_late, DEADLINE_MS, 0);
+	*state = s;
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct scene *s = *state;
+
+	uv_close((uv_handle_t *)&s->deadline, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&s->loop), 0);
+	unlink(s->path);
+	assert_int_equal(rmdir(s->dir), 0);
+	free(s);
+	return 0;
+}
+
+static void frame_came(void *arg, const char *frame, size_t n)
+{
+	struct scene *s = arg;
+
+	s->frames++;
+	s->last_n = n;
+	if (n < sizeof(s->last)) {
+		memcpy(s->last, frame, n);
+		s->last[n] = '\0';
+	}
+}
+
+static void batch_over(void *arg)
+{
+	((struct scene *)arg)->batches++;
+}
+
+static void send_text(struct bus_pub *p, const char *head, const char *body)
+{
+	struct err e;
+
+	if (bus_pub_send(p, head, strlen(head), body, strlen(body), &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+struct hello {
+	uv_timer_t timer;
+	struct bus_pub *pub;
+};
+
+static void say_hello(uv_timer_t *t)
+{
+	send_text(((struct hello *)t->data)->pub, "agent/1 ", "hello");
+}
+
+static void hello_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+/* A hint may be lost before the connection stands: said until it is heard. */
+static void connect_pub(struct scene *s, struct bus_pub *p)
+{
+	struct hello *h = calloc(1, sizeof(*h));
+
+	h->pub = p;
+	uv_timer_init(&s->loop, &h->timer);
+	h->timer.data = h;
+	uv_timer_start(&h->timer, say_hello, 0, 1);
+	while (s->frames == 0)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&h->timer, hello_closed);
+	/* Behind those of before that are still on their way. */
+	send_text(p, "agent/1 ", "last hello");
+	while (strcmp(s->last, "agent/1 last hello") != 0)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	s->frames = 0;
+	s->batches = 0;
+}
+
+static void a_listening_subscriber_hears_everything(void **state)
+{
+	struct scene *s = *state;
+	struct bus_sub *sub = bus_sub_listen(&s->loop, s->url, frame_came, s, NULL);
+	struct bus_pub *pub;
+	struct stat st;
+	struct err e;
+
+	assert_non_null(sub);
+	bus_sub_on_drained(sub, batch_over);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	pub = bus_pub_dial(s->url, &e);
+	assert_non_null(pub);
+	connect_pub(s, pub);
+	for (int i = 0; i < 3000; i++)
+		send_text(pub, "agent/7 output\n", "{}");
+	while (s->frames < 3000)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "agent/7 output\n{}");
+	assert_true(s->batches >= 1 && s->batches <= 3000);
+	bus_pub_free(pub);
+	bus_sub_free(sub);
+}
+
+static void frames_have_a_limit(void **state)
+{
+	struct scene *s = *state;
+	struct bus_sub *sub = bus_sub_listen(&s->loop, s->url, frame_came, s, NULL);
+	struct bus_pub *pub = bus_pub_dial(s->url, NULL);
+	char *big = calloc(1, BUS_FRAME_MAX);
+	struct err e;
+
+	connect_pub(s, pub);
+	assert_int_equal(bus_pub_send(pub, "x", 1, big, BUS_FRAME_MAX, &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	assert_int_equal(bus_pub_send(pub, "x", 1, big, SIZE_MAX, &e), -1);
+	assert_int_equal(bus_pub_send(pub, "x", 1, big, BUS_FRAME_MAX - 1, &e), 0);
+	while (s->frames < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->last_n, BUS_FRAME_MAX);
+	free(big);
+	bus_pub_free(pub);
+	bus_sub_free(sub);
+}
+
+static void prefixes_filter(void **state)
+{
+	struct scene *s = *state;
+	struct bus_pub *pub = bus_pub_listen(s->url, NULL);
+	struct bus_sub *sub = bus_sub_dial(&s->loop, s->url, "agent/1 ", frame_came, s, NULL);
+
+	connect_pub(s, pub);
+	send_text(pub, "agent/12 ", "no");
+	send_text(pub, "task/1 ", "no");
+	send_text(pub, "agent/1 ", "yes");
+	while (s->frames < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "agent/1 yes");
+	assert_int_equal(s->frames, 1);
+	bus_sub_free(sub);
+	bus_pub_free(pub);
+}
+
+static void free_inside(void *arg, const char *frame, size_t n)
+{
+	struct scene *s = arg;
+
+	(void)frame;
+	(void)n;
+	s->frames++;
+	bus_sub_free(s->sub);
+	uv_timer_stop(&s->deadline);
+}
+
+static void a_subscriber_may_end_itself(void **state)
+{
+	struct scene *s = *state;
+	struct bus_pub *pub = bus_pub_listen(s->url, NULL);
+
+	s->sub = bus_sub_dial(&s->loop, s->url, "", free_inside, s, NULL);
+	while (s->frames == 0) {
+		send_text(pub, "a", "b");
+		send_text(pub, "a", "c");
+		uv_run(&s->loop, UV_RUN_NOWAIT);
+	}
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(s->frames, 1);
+	bus_pub_free(pub);
+}
+
+static void a_dead_listeners_socket_is_replaced(void **state)
+{
+	struct scene *s = *state;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct bus_rep *rep;
+	struct bus_rep *second;
+	struct err e;
+
+	strcpy(a.sun_path, s->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	close(fd); /* the file stays, as after kill -9 */
+	rep = bus_rep_listen(&s->loop, s->url, NULL, s, &e);
+	if (!rep)
+		fail_msg("%s", e.text);
+	/* But a living one is not. */
+	second = bus_rep_listen(&s->loop, s->url, NULL, s, &e);
+	assert_null(second);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	assert_non_null(strstr(e.text, s->url));
+	bus_rep_free(rep);
+	/* And closed is closed: the address is free at once. */
+	rep = bus_rep_listen(&s->loop, s->url, NULL, s, &e);
+	assert_non_null(rep);
+	bus_rep_free(rep);
+	assert_null(bus_rep_listen(&s->loop, "ipc:///no/such/folder/x", NULL, s, &e));
+	assert_null(bus_pub_listen("nonsense", &e));
+}
+
+static void asked(void *arg, struct bus_request *r, const char *data, size_t n)
+{
+	struct scene *s = arg;
+
+	if (s->echo) {
+		char copy[256];
+
+		assert_true(n < sizeof(copy));
+		memcpy(copy, data, n);
+		bus_reply(r, copy, n);
+		return;
+	}
+	assert_true(s->n_open < OPEN_MAX);
+	s->open[s->n_open++] = r;
+}
+
+static void answered(void *arg, const char *data, size_t n, const struct err *e)
+{
+	struct scene *s = arg;
+
+	if (e) {
+		s->failures++;
+		s->failure = e->kind;
+		return;
+	}
+	s->answers++;
+	assert_true(n < sizeof(s->last));
+	memcpy(s->last, data, n);
+	s->last[n] = '\0';
+}
+
+static void open_requests_are_answered_in_any_order(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+	char text[32];
+
+	for (int i = 0; i < 50; i++) {
+		int n = snprintf(text, sizeof(text), "question %d", i);
+
+		bus_req_ask(req, text, (size_t)n, 5000, 60000, answered, s);
+	}
+	while (s->n_open < 50)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	for (int i = 49; i >= 0; i--) {
+		int n = snprintf(text, sizeof(text), "answer %d", i);
+
+		bus_reply(s->open[i], text, (size_t)n);
+		while (s->answers < 50 - i)
+			uv_run(&s->loop, UV_RUN_ONCE);
+		assert_string_equal(s->last, text);
+	}
+	assert_int_equal(s->failures, 0);
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+static void no_answer_is_an_error_in_time(void **state)
+{
+	struct scene *s = *state;
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+	int64_t before_ms = clock_now_ms();
+
+	bus_req_ask(req, "x", 1, 50, 10, answered, s);
+	while (!s->failures)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->failure, ERR_UNAVAILABLE);
+	assert_true(clock_now_ms() - before_ms >= 49);
+	assert_true(clock_now_ms() - before_ms < 5000);
+	bus_req_free(req);
+}
+
+static void an_asker_survives_a_restart(void **state)
+{
+	struct scene *s = *state;
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+	struct bus_rep *rep;
+
+	/* Asked before anyone listens, and again when the first listener is gone. */
+	bus_req_ask(req, "x", 1, 8000, 60000, answered, s);
+	rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	while (s->n_open < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	bus_request_drop(s->open[0]);
+	bus_rep_free(rep);
+	s->echo = true;
+	rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	assert_non_null(rep);
+	while (s->answers < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "x");
+	assert_int_equal(s->failures, 0);
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+static void asks_again_by_itself(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+
+	bus_req_ask(req, "x", 1, 8000, 20, answered, s);
+	while (s->n_open < 3)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	bus_reply(s->open[2], "late", 4);
+	while (s->answers < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "late");
+	for (int i = 0; i < s->n_open; i++)
+		if (i != 2)
+			bus_request_drop(s->open[i]);
+	s->n_open = 0;
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+static void cancelled_is_silent(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+	struct bus_ask *a;
+
+	for (int i = 0; i < 20; i++) {
+		a = bus_req_ask(req, "gone", 4, 5000, 60000, answered, s);
+		if (i % 2)
+			uv_run(&s->loop, UV_RUN_NOWAIT);
+		bus_ask_cancel(a);
+	}
+	bus_req_ask(req, "stays", 5, 5000, 60000, answered, s);
+	s->echo = true;
+	while (s->answers < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "stays");
+	assert_int_equal(s->answers, 1);
+	assert_int_equal(s->failures, 0);
+	/* Freed with questions under way: no callback any more. */
+	s->echo = false;
+	bus_req_ask(req, "open", 4, 5000, 60000, answered, s);
+	bus_req_free(req);
+	for (int i = 0; i < s->n_open; i++)
+		bus_request_drop(s->open[i]);
+	s->n_open = 0;
+	s->echo = true;
+	bus_rep_free(rep);
+	uv_timer_stop(&s->deadline);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(s->answers, 1);
+	assert_int_equal(s->failures, 0);
+}
+
+struct asking {
+	struct bus_asker *asker;
+	int id;
+	int good;
+};
+
+static void *ask_often(void *arg)
+{
+	struct asking *a = arg;
+	char text[32];
+	char *answer;
+	size_t n;
+	struct err e;
+
+	for (int i = 0; i < 100; i++) {
+		int len = snprintf(text, sizeof(text), "%d of %d", i, a->id);
+
+		if (bus_asker_ask(a->asker, text, (size_t)len, 5000, &answer, &n, &e) < 0)
+			continue;
+		a->good += n == (size_t)len && strcmp(answer, text) == 0;
+		free(answer);
+	}
+	return NULL;
+}
+
+static void *serve(void *arg)
+{
+	uv_run(arg, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static void stop_serving(uv_async_t *h)
+{
+	struct scene *s = h->data;
+
+	uv_timer_stop(&s->deadline);
+	uv_close((uv_handle_t *)h, NULL);
+	bus_rep_free((struct bus_rep *)s->open[0]);
+}
+
+static void threads_share_an_asker(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct asking asking[4];
+	pthread_t threads[4];
+	pthread_t server;
+	uv_async_t stop;
+	char *answer;
+	size_t n;
+	struct err e;
+
+	s->echo = true;
+	s->open[0] = (struct bus_request *)rep;
+	uv_async_init(&s->loop, &stop, stop_serving);
+	stop.data = s;
+	pthread_create(&server, NULL, serve, &s->loop);
+	struct bus_asker *asker = bus_asker_dial(s->url, &e);
+	assert_non_null(asker);
+	for (int i = 0; i < 4; i++) {
+		asking[i] = (struct asking){.asker = asker, .id = i};
+		pthread_create(&threads[i], NULL, ask_often, &asking[i]);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(asking[i].good, 100);
+	}
+	uv_async_send(&stop);
+	pthread_join(server, NULL);
+	assert_int_equal(bus_asker_ask(asker, "x", 1, 30, &answer, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_UNAVAILABLE);
+	bus_asker_free(asker);
+}
+
+static void *close_feed(void *arg)
+{
+	bus_feed_close(arg);
+	return NULL;
+}
+
+static void a_feed_waits_times_out_and_wakes(void **state)
+{
+	struct scene *s = *state;
+	struct bus_pub *pub = bus_pub_listen(s->url, NULL);
+	struct bus_feed *feed = bus_feed_dial(s->url, "agent/", NULL);
+	const char *frame;
+	size_t n;
+	struct err e;
+	pthread_t thread;
+
+	do {
+		send_text(pub, "task/1 ", "no");
+		send_text(pub, "agent/1 ", "yes");
+	} while (bus_feed_next(feed, 10, &frame, &n, &e) == 0);
+	assert_int_equal(n, 11);
+	assert_memory_equal(frame, "agent/1 yes", 11);
+	while (bus_feed_next(feed, 10, &frame, &n, &e) == 1)
+		;
+	assert_int_equal(bus_feed_next(feed, 0, &frame, &n, &e), 0);
+	pthread_create(&thread, NULL, close_feed, feed);
+	assert_int_equal(bus_feed_next(feed, -1, &frame, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	pthread_join(thread, NULL);
+	bus_feed_free(feed);
+	bus_pub_free(pub);
+}
+
+int main(void)
+{
+#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_open, scene_close)
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(a_listening_subscriber_hears_everything),
+		IN_SCENE(frames_have_a_limit),
+		IN_SCENE(prefixes_filter),
+		IN_SCENE(a_subscriber_may_end_itself),
+		IN_SCENE(a_dead_listeners_socket_is_replaced),
+		IN_SCENE(open_requests_are_answered_in_any_order),
+		IN_SCENE(no_answer_is_an_error_in_time),
+		IN_SCENE(an_asker_survives_a_restart),
+		IN_SCENE(asks_again_by_itself),
+		IN_SCENE(cancelled_is_silent),
+		IN_SCENE(threads_share_an_asker),
+		IN_SCENE(a_feed_waits_times_out_and_wakes),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
+}
