@@ -46,6 +46,7 @@ export async function run(command, args, options = {}) {
       if (error && typeof error.code !== 'number' && !error.signal) reject(error);
       else resolve({ code: error ? (error.code ?? 1) : 0, signal: error?.signal, stdout, stderr });
     });
+    child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(options.input ?? '');
   });
 }

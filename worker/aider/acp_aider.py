@@ -8,6 +8,7 @@ installed than this adapter was made for.
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -67,6 +68,7 @@ def serve(options, extra):
     import interrupts
     from rpc import Peer
 
+    gc.disable()  # imports make a million objects and no garbage; on again when they are done
     peer = Peer(*take_protocol())
     import hooks
     import runner

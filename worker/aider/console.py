@@ -78,6 +78,9 @@ class Console(InputOutput):
     def print(self, message=""):
         self._say(message, "info")
 
+    def llm_started(self):
+        self.in_command = False  # from here on it is a conversation
+
     def rule(self):
         pass
 

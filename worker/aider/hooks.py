@@ -276,9 +276,9 @@ def _watch_edits(coder, session):
 
     def whole(apply_edits):
         # Files are written whole, even while a turn is being cancelled.
-        def masked(self, edits):
+        def masked(self, *args, **kwargs):
             with interrupts.masked():
-                return apply_edits(self, edits)
+                return apply_edits(self, *args, **kwargs)
 
         return masked
 

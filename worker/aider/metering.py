@@ -144,10 +144,12 @@ class MeteredStream:
                 else:
                     yield chunk
             counted = True
+            told = self._told()
+            self.usage = told or self.usage
             if self.usage is None:
                 self._count_here()
             else:
-                self._meter.record(self._kwargs["model"], self.usage)
+                self._meter.record(self._kwargs["model"], self.usage, estimated=told is None)
             yield from held
         finally:
             if not counted:
@@ -155,6 +157,15 @@ class MeteredStream:
                     self._hang_up()
                     if self._text:
                         self._count_here()
+
+    def _told(self):
+        """The provider's own numbers. LiteLLM's last chunk has its own count for some
+        providers (OpenRouter), and drops the cost for all; what came is kept beside it."""
+        for chunk in reversed(getattr(self._stream, "chunks", None) or []):
+            usage = getattr(chunk, "usage", None)
+            if usage is not None and getattr(usage, "prompt_tokens", 0):
+                return usage
+        return None
 
     def _hang_up(self):
         """Closes the connection, so that the provider stops too."""

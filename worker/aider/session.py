@@ -4,6 +4,7 @@ aider runs in the main thread, where a signal can interrupt it; the methods that
 the client calls are put into a queue that `run` works off there.
 """
 
+import gc
 import json
 import os
 import queue
@@ -282,7 +283,8 @@ class Session:
         error = self._error
         if error is None:
             coder = self._coder
-            stuck = coder.reflected_message and coder.num_reflections >= coder.max_reflections
+            asked_again = getattr(coder, "reflected_message", None)  # set by its first message
+            stuck = asked_again and coder.num_reflections >= coder.max_reflections
             return {"stopReason": "max_turn_requests" if stuck else "end_turn"}
         if type(error).__name__ == "FinishReasonLength":
             return {"stopReason": "max_tokens"}
@@ -425,3 +427,5 @@ def _warm():
         import numpy  # noqa: F401
     except ImportError:
         pass
+    gc.freeze()
+    gc.enable()
