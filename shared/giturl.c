@@ -211,6 +211,8 @@ static int parse_scp(const char *text, const char *colon, struct giturl *u, stru
 	if (read_authority(text, (size_t)(colon - text), true, &p, e) < 0 ||
 		read_path(colon + 1, p.path, e) < 0)
 		return -1;
+	if (p.path[0] == ':')
+		return refuse(e, "the path starts with \":\"");
 	/* A leading slash means an absolute path on that host: another repository. */
 	n = snprintf(u->text, sizeof(u->text), "%s%s%s:%s%s", p.user, p.user[0] ? "@" : "", p.host,
 		colon[1] == '/' ? "/" : "", p.path);

@@ -24,6 +24,7 @@
 #define SPOOL_MAGIC "100xspl1"
 #define SPOOL_HEADER 32
 #define SPOOL_RECORD 8
+#define SPOOL_SEQ_MAX (INT64_MAX / 2)	      /* far from overflow */
 #define SPOOL_STRIDE 64			      /* records per remembered offset */
 #define SPOOL_STAMP_MAX 64		      /* {"seq":N,"at":MS, */
 #define SPOOL_READ_AHEAD 4096		      /* most records come with one read */
@@ -267,7 +268,7 @@ static int read_header(struct spool *s, int64_t committed, struct err *e)
 	if (n < 0 || fstat(s->fd, &st) < 0)
 		return err_errno(e, "read %s", s->path);
 	if (n < SPOOL_HEADER || memcmp(h, SPOOL_MAGIC, 8) != 0 || get32(h + 24) != crc32c(h, 24) ||
-		get64(h + 8) < 0) {
+		get64(h + 8) < 0 || get64(h + 8) > SPOOL_SEQ_MAX) {
 		if (n > 0)
 			log_warn("%s: the header is damaged; starting behind event %" PRId64,
 				s->path, committed);
@@ -308,7 +309,7 @@ struct spool *spool_open(const char *dir, int64_t agent, int64_t committed, stru
 		snprintf(s->path_new, sizeof(s->path_new), "%s/events.new", dir) >=
 			(int)sizeof(s->path_new)) {
 		err_set(e, ERR_INVALID, "spool: the path is too long: %.64s…", dir);
-	} else if (agent < 1 || committed < 0) {
+	} else if (agent < 1 || committed < 0 || committed > SPOOL_SEQ_MAX) {
 		err_set(e, ERR_INVALID, "spool: no such agent or number");
 	} else if (paths_mkdirs(dir, 0700, e) == 0) {
 		s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -121,6 +121,7 @@ static void refuses(void **state)
 		"--upload-pack=x",
 		"https:/host/x",
 		"git@ho/st:x",
+		"git@host:.//:80",
 	};
 	struct giturl u;
 	struct err e;
