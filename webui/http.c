@@ -146,10 +146,10 @@ static int on_log_message(const struct mg_connection *conn, const char *message)
 	return 1;
 }
 
-struct http_server *http_start(const char *address, const char *second, int port,
-	http_handler handler, void *arg, struct err *e)
+struct http_server *http_start(
+	const char *address, int port, http_handler handler, void *arg, struct err *e)
 {
-	char ports[192], threads[16], timeout[16], keep_alive[16];
+	char ports[64], threads[16], timeout[16], keep_alive[16];
 	const char *const options[] = {"listening_ports", ports, "num_threads", threads,
 		"request_timeout_ms", timeout, "keep_alive_timeout_ms", keep_alive,
 		"enable_keep_alive", "yes", "tcp_nodelay", "1", "decode_url", "no",
@@ -161,11 +161,9 @@ struct http_server *http_start(const char *address, const char *second, int port
 		.http_error = on_http_error,
 		.log_message = on_log_message};
 
-	if (port_check(address, port, e) < 0 || (second && port_check(second, port, e) < 0))
+	if (port_check(address, port, e) < 0)
 		return NULL;
-	int used = snprintf(ports, sizeof ports, "%s:%d", address, port);
-	if (second)
-		snprintf(ports + used, sizeof ports - (size_t)used, ",%s:%d", second, port);
+	snprintf(ports, sizeof ports, "%s:%d", address, port);
 	snprintf(threads, sizeof threads, "%d", HTTP_THREADS);
 	snprintf(timeout, sizeof timeout, "%d", HTTP_REQUEST_TIMEOUT_MS);
 	snprintf(keep_alive, sizeof keep_alive, "%d", HTTP_KEEP_ALIVE_MS);

@@ -20,11 +20,10 @@ struct http_exchange; /* one request and its answer; lives as long as the handle
 /* Must answer, with one http_reply() or http_stream_begin(). */
 typedef void (*http_handler)(void *arg, struct http_exchange *x);
 
-/* Listens at once. address: "127.0.0.1" or "[::1]" or "0.0.0.0" …; second (may be
- * NULL) is listened to as well.
+/* Listens at once. address: IPv4 ("127.0.0.1"); Debian's civetweb has no IPv6.
  * ERR_CONFLICT: the port is taken (says by whom, if it can). ERR_SYS. */
-struct http_server *http_start(const char *address, const char *second, int port,
-	http_handler handler, void *arg, struct err *e);
+struct http_server *http_start(
+	const char *address, int port, http_handler handler, void *arg, struct err *e);
 /* Waits until every handler has returned. */
 void http_stop(struct http_server *s);
 

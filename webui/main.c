@@ -8,10 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shared/cleanup.h"
 #include "shared/log.h"
 #include "shared/paths.h"
-#include "webui/port.h"
 #include "webui/site.h"
 
 #define PORT_DEFAULT 5000
@@ -29,7 +27,7 @@ static const char usage[] =
 	"Serves the page and the REST interface of 100x-orchestrator.\n"
 	"\n"
 	"  --port N            port to listen on (default 5000)\n"
-	"  --bind ADDRESS      address to listen on (default 127.0.0.1 and [::1]);\n"
+	"  --bind ADDRESS      address to listen on (IPv4; default 127.0.0.1);\n"
 	"                      beyond loopback only together with --behind-proxy\n"
 	"  --behind-proxy      a proxy in front speaks TLS with the browser\n"
 	"  --allow-host NAME   a name the page is reached by beside localhost (repeatable)\n"
@@ -40,7 +38,7 @@ static const char usage[] =
 
 static bool loopback(const char *address)
 {
-	return !strncmp(address, "127.", 4) || !strcmp(address, "[::1]");
+	return !strncmp(address, "127.", 4);
 }
 
 static int parse_port(const char *text, int *port, struct err *e)
@@ -119,20 +117,6 @@ static struct files *load_page(const char *dir)
 	return files;
 }
 
-static struct http_server *listen_on(const struct options *o, struct site *s, struct err *e)
-{
-	const char *second = NULL;
-	struct err why;
-
-	/* Browsers try [::1] first for "localhost". */
-	if (!o->bind && port_check("[::1]", o->guard.port, &why) == 0)
-		second = "[::1]";
-	else if (!o->bind && why.kind == ERR_CONFLICT)
-		log_warn("[::1]: %s; use http://127.0.0.1:%d", why.text, o->guard.port);
-	return http_start(
-		o->bind ? o->bind : "127.0.0.1", second, o->guard.port, site_handle, s, e);
-}
-
 static void end_now(int number)
 {
 	(void)number;
@@ -170,7 +154,9 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	struct hub *hub = s.api.control ? hub_new(paths_events_url(p, url), s.api.store, e) : NULL;
 	s.api.feed = hub ? feed_new(hub, s.api.store) : NULL;
 	s.files = hub ? load_page(o->ui_dir) : NULL;
-	struct http_server *server = hub ? listen_on(o, &s, e) : NULL;
+	const char *address = o->bind ? o->bind : "127.0.0.1";
+	struct http_server *server =
+		hub ? http_start(address, o->guard.port, site_handle, &s, e) : NULL;
 	if (server) {
 		printf("http://%s:%d/sign-in?token=%s\n", o->bind ? o->bind : "localhost",
 			o->guard.port, auth_token(s.auth));

@@ -78,48 +78,19 @@ bool port_holder(int port, char *out, size_t size)
 	return false;
 }
 
-static int make_address(const char *address, int port, struct sockaddr_storage *to)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
-	char bare[64];
-
-	memset(to, 0, sizeof *to);
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)port);
-		return 0;
-	}
-	size_t n = strlen(address);
-	if (n < 3 || n >= sizeof bare || address[0] != '[' || address[n - 1] != ']')
-		return -1;
-	snprintf(bare, sizeof bare, "%.*s", (int)n - 2, address + 1);
-	if (inet_pton(AF_INET6, bare, &v6->sin6_addr) != 1)
-		return -1;
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)port);
-	return 0;
-}
-
 int port_check(const char *address, int port, struct err *e)
 {
-	struct sockaddr_storage to;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	char holder[160];
 	int on = 1;
 
-	if (make_address(address, port, &to) < 0)
-		return err_set(e, ERR_INVALID,
-			"--bind %s: should be an IPv4 address, or an IPv6 address in brackets",
-			address);
-	_cleanup_close_ int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
+		return err_set(e, ERR_INVALID, "--bind %s: should be an IPv4 address", address);
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(e, "socket for %s", address);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (to.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	socklen_t n =
-		to.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-	if (bind(fd, (struct sockaddr *)&to, n) == 0 && listen(fd, 1) == 0)
+	if (bind(fd, (struct sockaddr *)&to, sizeof to) == 0 && listen(fd, 1) == 0)
 		return 0;
 	if (errno == EADDRINUSE)
 		return err_set(e, ERR_CONFLICT,

@@ -7,7 +7,7 @@
 
 #include "shared/err.h"
 
-/* 0 if address ("127.0.0.1", "[::1]", …) and port can be listened on. ERR_CONFLICT:
+/* 0 if address (IPv4) and port can be listened on. ERR_CONFLICT:
  * taken; the text names the process if it is ours to see. ERR_DENIED, ERR_INVALID,
  * ERR_SYS. */
 int port_check(const char *address, int port, struct err *e);

@@ -149,10 +149,9 @@ static void handle_api(struct site *s, struct http_exchange *x)
 	if (status != 200) {
 		if (status == 405)
 			http_add_header(x, "Allow: %s", allow);
-		err_set(&e, ERR_NOT_FOUND,
-			status == 405 ? "this path does not take %.16s"
-				      : "there is no such path (%.16s)",
-			http_method(x));
+		err_set(&e, ERR_NOT_FOUND, "%s",
+			status == 405 ? "this path takes other methods only, see Allow"
+				      : "there is no such path; /api/v1/openapi.json lists them");
 		reply_error(x, status, &e);
 	} else if (route == ROUTE_SESSION) {
 		reply_session(x, read_cookie(s, x, session));
