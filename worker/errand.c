@@ -1,12 +1,17 @@
 #include "worker/errand.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "shared/buf.h"
+#include "shared/child.h"
 #include "shared/cleanup.h"
 #include "shared/dotenv.h"
 #include "shared/giturl.h"
@@ -15,172 +20,171 @@
 #include "worker/instance.h"
 #include "worker/workspace.h"
 
-#define EXIT_PERMANENT 100
+#define PERMANENT 100
 
-struct errand {
-	const struct paths *paths;
-	const cJSON *question;
-	cJSON *answer;
-	const char *field; /* of the question that is to blame */
-};
+/* Fills answer, or e and the field of the question that is wrong (may be NULL). */
+typedef int (*errand_fn)(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e);
 
 static cJSON *read_question(struct err *e)
 {
 	struct buf text;
-	char piece[4096];
-	cJSON *question;
+	char block[16384];
+	cJSON *j = NULL;
 	ssize_t n;
 
-	buf_init(&text, ERRAND_MAX_BYTES);
-	while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+	buf_init(&text, ERRAND_QUESTION_MAX);
+	while ((n = read(STDIN_FILENO, block, sizeof block)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 || !buf_add(&text, piece, (size_t)n))
+		if (n < 0 || !buf_add(&text, block, (size_t)n))
 			break;
 	}
-	question = json_parse(text.data ? text.data : "", text.len, ERRAND_MAX_BYTES, e);
+	if (text.overflow)
+		err_set(e, ERR_LIMIT, "the question is longer than %d bytes", ERRAND_QUESTION_MAX);
+	else
+		j = json_parse(text.data ? text.data : "", text.len, ERRAND_QUESTION_MAX, e);
 	buf_clear(&text);
-	return question;
+	return j;
 }
 
-static int check_repository(struct errand *r, struct err *e)
+struct checked {
+	bool done, failed;
+	struct err e;
+};
+
+static void on_checked(void *arg, const cJSON *arguments, const struct err *e)
 {
-	static const struct json_field FIELDS[] = {
-		{.name = "repository", .type = JSON_STRING, .required = true, .max = GITURL_MAX},
-		{.name = "base", .type = JSON_STRING},
-		{.name = "aider_arguments", .type = JSON_STRING, .max = ERRAND_MAX_BYTES},
-		{.name = "local_repositories", .type = JSON_BOOL},
-		{.name = "agent_command", .type = JSON_ARRAY},
-	};
-	char env_path[PATHS_MAX + 8], branch[256], head[41];
-	struct workspace_auth auth = {.home = r->paths->home};
+	struct checked *c = arg;
+
+	(void)arguments;
+	c->done = true;
+	c->failed = e != NULL;
+	if (e)
+		c->e = *e;
+}
+
+static int check_arguments(const struct paths *paths, const char *text, struct err *e)
+{
+	struct checked c = {0};
+	uv_loop_t loop;
+	int r;
+
+	uv_loop_init(&loop);
+	r = instance_check(&loop, paths, text, on_checked, &c, e);
+	if (r == 0) {
+		uv_run(&loop, UV_RUN_DEFAULT);
+		if (c.failed) {
+			*e = c.e;
+			r = -1;
+		}
+	}
+	uv_loop_close(&loop);
+	return r;
+}
+
+static int check(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	const char *arguments = json_str(question, "aider_arguments", "");
+	bool foreign = cJSON_GetArraySize(json_get(question, "agent_command")) > 0;
+	char env_file[PATHS_MAX + 8], branch[256], head[41];
 	struct dotenv *keys;
 	struct giturl url;
-	int result;
+	int r;
 
-	if (json_check(r->question, FIELDS, sizeof FIELDS / sizeof *FIELDS, e) < 0)
+	*field = "repository";
+	if (giturl_parse(json_str(question, "repository", ""),
+		    json_bool(question, "local_repositories", false), &url, e) < 0)
 		return -1;
-	r->field = "repository";
-	if (giturl_parse(json_str(r->question, "repository", ""),
-		    json_bool(r->question, "local_repositories", false), &url, e) < 0)
-		return -1;
-	snprintf(env_path, sizeof env_path, "%s/.env", r->paths->home);
-	keys = dotenv_load(env_path, e);
+	if (!foreign && *arguments) {
+		*field = "aider_arguments";
+		if (check_arguments(paths, arguments, e) < 0)
+			return -1;
+	}
+	*field = NULL;
+	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);
+	keys = dotenv_load(env_file, e);
 	if (!keys)
 		return -1;
-	auth.token = dotenv_get(keys, "GITHUB_TOKEN");
-	auth.token_host = dotenv_get(keys, "HUNDREDX_TOKEN_HOST");
-	result = workspace_library_init(e);
-	if (result == 0)
-		result = workspace_check_remote(
-			&url, &auth, json_str(r->question, "base", ""), branch, head, e);
-	dotenv_free(keys);
-	if (result < 0) {
-		if (e->kind == ERR_NOT_FOUND && *json_str(r->question, "base", ""))
-			r->field = "base";
+	if (workspace_library_init(e) < 0) {
+		dotenv_free(keys);
 		return -1;
 	}
-	json_add_str(r->answer, "base", branch);
-	json_add_str(r->answer, "head", head);
+	struct workspace_auth auth = {
+		.token = dotenv_get(keys, "GITHUB_TOKEN"), .home = paths->home};
+	r = workspace_check_remote(&url, &auth, json_str(question, "base", ""), branch, head, e);
+	dotenv_free(keys);
+	if (r < 0) {
+		bool base = e->kind == ERR_NOT_FOUND && *json_str(question, "base", "");
+
+		*field = base ? "base" : "repository";
+		return -1;
+	}
+	json_add_str(answer, "base", branch);
+	json_add_str(answer, "head", head);
 	return 0;
 }
 
-struct arguments_check {
-	bool failed;
-	struct err *e;
-};
-
-static void arguments_checked(void *arg, const cJSON *arguments, const struct err *e)
+static int remove_agent(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
 {
-	struct arguments_check *check = arg;
+	int64_t agent = json_int(question, "agent", 0);
+	char folder[PATHS_MAX], lock[PATHS_MAX];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
-	(void)arguments;
-	check->failed = e != NULL;
-	if (e)
-		*check->e = *e;
+	(void)answer;
+	*field = "agent";
+	if (agent <= 0)
+		return err_set(e, ERR_INVALID, "agent is not a number of an agent");
+	paths_agent(paths, agent, "", folder);
+	if (lstat(folder, &st) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "look at %s", folder);
+	fd = open(paths_agent(paths, agent, "lock", lock), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_CONFLICT, "a worker still holds %s", folder);
+	return workspace_remove(folder, e);
 }
 
-/* Only aider's own arguments can be checked; another agent gets none. */
-static int check_arguments(struct errand *r, struct err *e)
+static void print_answer(cJSON *answer, const char *field, const struct err *e)
 {
-	const char *text = json_str(r->question, "aider_arguments", "");
-	const cJSON *command = json_get(r->question, "agent_command");
-	struct arguments_check check = {.e = e};
-	uv_loop_t loop;
-	int result;
+	_cleanup_free_ char *text = NULL;
 
-	r->field = "aider_arguments";
-	if (cJSON_GetArraySize(command) > 0) {
-		if (*text)
-			return err_set(e, ERR_INVALID,
-				"another agent than aider is configured (agent_command): leave "
-				"aider's arguments empty");
+	if (e) {
+		cJSON_AddBoolToObject(answer, "ok", false);
+		json_add_str(answer, "kind", err_kind_name(e->kind));
+		json_add_str(answer, "error", e->text);
+		if (field)
+			json_add_str(answer, "field", field);
+	} else {
+		cJSON_AddBoolToObject(answer, "ok", true);
+	}
+	text = json_print(answer);
+	log_redact(text);
+	printf("%s\n", text);
+}
+
+int errand_run(const struct paths *paths, const char *kind)
+{
+	static const struct {
+		const char *kind;
+		errand_fn run;
+	} errands[] = {{"check", check}, {"remove", remove_agent}};
+	_cleanup_json_ cJSON *answer = cJSON_CreateObject(), *question = NULL;
+	const char *field = NULL;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof errands / sizeof *errands; i++) {
+		bool ok;
+
+		if (strcmp(kind, errands[i].kind) != 0)
+			continue;
+		question = read_question(&e);
+		ok = question && errands[i].run(paths, question, answer, &field, &e) == 0;
+		print_answer(answer, field, ok ? NULL : &e);
 		return 0;
 	}
-	if (uv_loop_init(&loop) != 0)
-		return err_set(e, ERR_SYS, "no event loop");
-	result = instance_check(&loop, r->paths, text, arguments_checked, &check, e);
-	if (result == 0)
-		uv_run(&loop, UV_RUN_DEFAULT);
-	uv_loop_close(&loop);
-	if (result == 0 && check.failed)
-		result = -1;
-	/* A missing or foreign aider is not the arguments' fault. */
-	if (result < 0 && e->kind != ERR_INVALID)
-		r->field = NULL;
-	return result;
-}
-
-static int check(struct errand *r, struct err *e)
-{
-	return check_repository(r, e) < 0 || check_arguments(r, e) < 0 ? -1 : 0;
-}
-
-static int remove_agent(struct errand *r, struct err *e)
-{
-	static const struct json_field FIELDS[] = {
-		{.name = "agent", .type = JSON_INT, .required = true, .min = 1, .max = 1e15},
-	};
-	char path[PATHS_MAX];
-
-	if (json_check(r->question, FIELDS, 1, e) < 0)
-		return -1;
-	paths_agent(r->paths, json_int(r->question, "agent", 0), "", path);
-	return access(path, F_OK) < 0 && errno == ENOENT ? 0 : workspace_remove(path, e);
-}
-
-static void add_failure(const struct errand *r, const struct err *e)
-{
-	cJSON_AddBoolToObject(r->answer, "ok", false);
-	json_add_str(r->answer, "kind", err_kind_name(e->kind));
-	json_add_str(r->answer, "error", e->text);
-	if (r->field)
-		json_add_str(r->answer, "field", r->field);
-}
-
-int errand_run(const char *kind, const struct paths *paths)
-{
-	int (*run)(struct errand *, struct err *) = !strcmp(kind, "check")    ? check
-						    : !strcmp(kind, "remove") ? remove_agent
-									      : NULL;
-	_cleanup_json_ cJSON *question = NULL;
-	_cleanup_free_ char *text = NULL;
-	struct errand r = {.paths = paths};
-	struct err e = {0};
-
-	if (!run) {
-		log_error("no errand \"%s\": there are check and remove", kind);
-		return EXIT_PERMANENT;
-	}
-	r.answer = cJSON_CreateObject();
-	question = read_question(&e);
-	r.question = question;
-	if (question && run(&r, &e) == 0)
-		cJSON_AddBoolToObject(r.answer, "ok", true);
-	else
-		add_failure(&r, &e);
-	text = json_print(r.answer);
-	log_redact(text);
-	cJSON_Delete(r.answer);
-	return printf("%s\n", text) > 0 && fflush(stdout) == 0 ? 0 : 111;
+	log_error("no errand \"%s\"", kind);
+	return PERMANENT;
 }

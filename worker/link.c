@@ -1,0 +1,452 @@
+#include "worker/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/bus.h"
+#include "shared/cleanup.h"
+#include "shared/clock.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/rpc.h"
+#include "shared/spool.h"
+
+#define LINK_RESEND_MS 30000
+#define LINK_HELLO_MS 20000
+#define LINK_CALL_MS 30000
+
+struct held {
+	struct held *next;
+	enum event_kind kind;
+	char *body;
+};
+
+struct link {
+	uv_loop_t *loop;
+	const struct link_handler *handler;
+	void *arg;
+	char folder[PATHS_MAX], ingest[PATHS_MAX], control[PATHS_MAX];
+	int64_t agent, epoch;
+	struct bus_pub *pub;
+	struct bus_req *req;
+	struct bus_ask *ask; /* hello or next under way */
+	struct spool *spool;
+	int64_t published; /* seq of the last event published in this round */
+	int64_t command_done;
+	int64_t progress_ms; /* when something was acknowledged, or became outstanding */
+	int64_t dialled_ms;
+	struct held *held, **held_tail;
+	int held_count;
+	bool watching;
+	uv_timer_t watch, retry;
+};
+
+static void publish_window(struct link *l)
+{
+	int64_t last = spool_last(l->spool), limit = spool_acknowledged(l->spool) + LINK_WINDOW;
+	struct err e;
+
+	while (l->published < last && l->published < limit) {
+		const char *frame;
+		size_t n;
+
+		if (spool_read(l->spool, l->published + 1, &frame, &n, &e) < 0) {
+			log_error("spool: %s", e.text);
+			return;
+		}
+		l->published++;
+		/* A full queue drops: the supervisor asks again, or the watch does. */
+		if (l->pub && bus_pub_send(l->pub, frame, n, "", 0, &e) < 0)
+			log_debug("publish: %s", e.text);
+	}
+}
+
+static void watch_start(struct link *l);
+
+static void on_watch(uv_timer_t *t)
+{
+	struct link *l = t->data;
+	int64_t now = clock_now_ms();
+	struct err e;
+
+	l->watching = false;
+	if (link_drained(l))
+		return;
+	if (now - l->progress_ms >= LINK_REDIAL_MS && now - l->dialled_ms >= LINK_REDIAL_MS) {
+		bus_pub_free(l->pub);
+		l->pub = bus_pub_dial(l->ingest, &e);
+		if (!l->pub)
+			log_warn("%s", e.text);
+		l->dialled_ms = now;
+	}
+	if (now - l->progress_ms >= LINK_REPUBLISH_MS) {
+		l->published = spool_acknowledged(l->spool);
+		publish_window(l);
+	}
+	watch_start(l);
+}
+
+static void watch_start(struct link *l)
+{
+	if (l->watching || link_drained(l))
+		return;
+	l->watching = true;
+	uv_timer_start(&l->watch, on_watch, LINK_REPUBLISH_MS, 0);
+}
+
+static void acknowledge(struct link *l, int64_t committed, bool resend)
+{
+	struct err e;
+
+	if (committed > spool_last(l->spool)) {
+		/* Cannot be: the spool starts after what hello told. */
+		log_error("the supervisor acknowledged event %lld, the last is %lld",
+			(long long)committed, (long long)spool_last(l->spool));
+		return;
+	}
+	if (committed > spool_acknowledged(l->spool)) {
+		if (spool_acknowledge(l->spool, committed, &e) < 0)
+			log_warn("spool: %s", e.text);
+		l->progress_ms = clock_now_ms();
+	}
+	if (resend || l->published < committed)
+		l->published = spool_acknowledged(l->spool);
+	publish_window(l);
+	if (link_drained(l))
+		l->handler->drained(l->arg);
+}
+
+static void ask_next(struct link *l);
+static void on_retry(uv_timer_t *t);
+
+/* True if the refusal is for good. */
+static bool permanent(const struct err *e)
+{
+	return e->kind == ERR_DENIED || e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID;
+}
+
+/* Parses an answer. 0, or -1 with e filled (also from the error it carries). */
+static int read_answer(
+	const char *data, size_t n, const struct err *failure, struct rpc *m, struct err *e)
+{
+	if (failure) {
+		*e = *failure;
+		return -1;
+	}
+	if (rpc_parse(data, n, BUS_FRAME_MAX, m, e) < 0)
+		return -1;
+	if (m->type == RPC_RESULT)
+		return 0;
+	if (m->type == RPC_ERROR)
+		rpc_error_to(m, e);
+	else
+		err_set(e, ERR_PROTOCOL, "not an answer");
+	rpc_clear(m);
+	return -1;
+}
+
+static void on_next(void *arg, const char *data, size_t n, const struct err *failure)
+{
+	struct link *l = arg;
+	struct rpc m;
+	struct err e;
+	const cJSON *c;
+
+	l->ask = NULL;
+	if (read_answer(data, n, failure, &m, &e) < 0) {
+		if (!failure && permanent(&e)) {
+			l->handler->refused(l->arg, &e);
+			return;
+		}
+		if (failure) {
+			ask_next(l);
+			return;
+		}
+		/* Answered, so asking again at once would spin. */
+		log_warn("worker.next: %s", e.text);
+		uv_timer_start(&l->retry, on_retry, LINK_REPUBLISH_MS, 0);
+		return;
+	}
+	acknowledge(l, json_int(m.result, "committed", 0), json_bool(m.result, "resend", false));
+	cJSON_ArrayForEach (c, json_get(m.result, "commands")) {
+		int64_t number = json_int(c, "n", 0);
+
+		if (number > l->command_done)
+			l->handler->command(
+				l->arg, number, json_str(c, "kind", ""), json_get(c, "body"));
+	}
+	rpc_clear(&m);
+	ask_next(l);
+}
+
+static void ask(
+	struct link *l, const char *method, const cJSON *params, int timeout_ms, bus_answer_cb cb)
+{
+	char id[33];
+	_cleanup_free_ char *text = NULL;
+
+	rpc_new_id(id);
+	text = rpc_request(id, method, params);
+	l->ask = bus_req_ask(l->req, text, strlen(text), timeout_ms, LINK_RESEND_MS, cb, l);
+}
+
+static void ask_next(struct link *l)
+{
+	_cleanup_json_ cJSON *p = cJSON_CreateObject();
+
+	if (l->ask)
+		return;
+	json_add_int(p, "agent", l->agent);
+	json_add_int(p, "epoch", l->epoch);
+	json_add_int(p, "after", l->command_done);
+	json_add_int(p, "last_seq", spool_last(l->spool));
+	json_add_int(p, "have", spool_acknowledged(l->spool));
+	ask(l, "worker.next", p, LINK_POLL_MS, on_next);
+}
+
+static void ask_hello(struct link *l);
+
+static void on_hello(void *arg, const char *data, size_t n, const struct err *failure)
+{
+	struct link *l = arg;
+	struct rpc m;
+	struct err e;
+
+	l->ask = NULL;
+	if (read_answer(data, n, failure, &m, &e) < 0) {
+		if (failure)
+			ask_hello(l);
+		else
+			l->handler->refused(l->arg, &e);
+		return;
+	}
+	l->spool = spool_open(l->folder, l->agent, json_int(m.result, "committed", 0), &e);
+	if (!l->spool) {
+		l->handler->refused(l->arg, &e);
+		rpc_clear(&m);
+		return;
+	}
+	l->published = spool_acknowledged(l->spool);
+	l->progress_ms = clock_now_ms();
+	publish_window(l);
+	watch_start(l);
+	l->handler->hello(l->arg, m.result);
+	rpc_clear(&m);
+	ask_next(l);
+}
+
+static void ask_hello(struct link *l)
+{
+	_cleanup_json_ cJSON *p = cJSON_CreateObject();
+
+	json_add_int(p, "agent", l->agent);
+	json_add_int(p, "epoch", l->epoch);
+	json_add_int(p, "pid", getpid());
+	json_add_int(p, "version", EVENT_VERSION);
+	json_add_int(p, "last_seq", 0);
+	ask(l, "worker.hello", p, LINK_HELLO_MS, on_hello);
+}
+
+static int append(struct link *l, enum event_kind kind, const char *body, struct err *e)
+{
+	bool idle = link_drained(l);
+	int64_t seq;
+
+	if (spool_append(l->spool, kind, body, strlen(body), &seq, e) < 0)
+		return -1;
+	if (idle)
+		l->progress_ms = clock_now_ms();
+	return 0;
+}
+
+static void on_retry(uv_timer_t *t)
+{
+	struct link *l = t->data;
+	bool was_held = l->held != NULL;
+	struct err e;
+
+	while (l->held) {
+		struct held *h = l->held;
+
+		if (append(l, h->kind, h->body, &e) < 0)
+			break;
+		l->held = h->next;
+		l->held_count--;
+		free(h->body);
+		free(h);
+	}
+	if (!l->held)
+		l->held_tail = &l->held;
+	publish_window(l);
+	watch_start(l);
+	ask_next(l);
+	if (l->held)
+		uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
+	else if (was_held)
+		l->handler->blocked(l->arg, false, "");
+}
+
+/* Takes body. */
+static void hold(struct link *l, enum event_kind kind, char *body, const struct err *why)
+{
+	struct held *h;
+	bool first = l->held == NULL;
+
+	if (l->held_count >= LINK_MAX_HELD) {
+		/* The agent's output is paused by now; only our own notes come here. */
+		log_error("the spool takes no event and %d are held: one is lost", l->held_count);
+		free(body);
+		return;
+	}
+	h = calloc(1, sizeof *h);
+	if (!h)
+		abort();
+	h->kind = kind;
+	h->body = body;
+	*l->held_tail = h;
+	l->held_tail = &h->next;
+	l->held_count++;
+	if (!first)
+		return;
+	log_error("spool: %s; the agent's output waits", why->text);
+	uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
+	l->handler->blocked(l->arg, true, why->text);
+}
+
+void link_send(struct link *l, enum event_kind kind, cJSON *body)
+{
+	_cleanup_json_ cJSON *owned = body;
+	char *text = json_print(owned);
+	struct err e;
+
+	log_redact(text);
+	err_set(&e, ERR_LIMIT, "events before it wait");
+	if (l->held || append(l, kind, text, &e) < 0) {
+		if (e.kind == ERR_LIMIT && strlen(text) > EVENT_BODY_MAX - 64) {
+			log_error("an event %s of %zu bytes is too long and is left out",
+				event_kind_word(kind), strlen(text));
+			free(text);
+			return;
+		}
+		hold(l, kind, text, &e);
+		return;
+	}
+	free(text);
+	publish_window(l);
+	watch_start(l);
+}
+
+void link_taken(struct link *l, int64_t n)
+{
+	if (n > l->command_done)
+		l->command_done = n;
+}
+
+struct question {
+	struct link *link;
+	link_answer_cb cb;
+	void *arg;
+};
+
+static void on_answer(void *arg, const char *data, size_t n, const struct err *failure)
+{
+	_cleanup_free_ struct question *q = arg;
+	struct rpc m;
+	struct err e;
+
+	if (read_answer(data, n, failure, &m, &e) < 0) {
+		q->cb(q->arg, NULL, &e);
+		return;
+	}
+	q->cb(q->arg, m.result, NULL);
+	rpc_clear(&m);
+}
+
+void link_ask(struct link *l, const char *id, const char *method, const cJSON *params,
+	link_answer_cb cb, void *arg)
+{
+	_cleanup_free_ char *text = rpc_request(id, method, params);
+	struct question *q = calloc(1, sizeof *q);
+
+	if (!q)
+		abort();
+	q->link = l;
+	q->cb = cb;
+	q->arg = arg;
+	bus_req_ask(l->req, text, strlen(text), LINK_CALL_MS, LINK_RESEND_MS, on_answer, q);
+}
+
+struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent, int64_t epoch,
+	const struct link_handler *handler, void *arg, struct err *e)
+{
+	struct link *l = calloc(1, sizeof *l);
+
+	if (!l)
+		abort();
+	l->loop = loop;
+	l->handler = handler;
+	l->arg = arg;
+	l->agent = agent;
+	l->epoch = epoch;
+	l->held_tail = &l->held;
+	paths_agent(paths, agent, "spool", l->folder);
+	paths_ingest_url(paths, l->ingest);
+	paths_control_url(paths, l->control);
+	l->pub = bus_pub_dial(l->ingest, e);
+	l->req = l->pub ? bus_req_dial(loop, l->control, e) : NULL;
+	if (!l->req) {
+		bus_pub_free(l->pub);
+		free(l);
+		return NULL;
+	}
+	l->dialled_ms = clock_now_ms();
+	uv_timer_init(loop, &l->watch);
+	uv_timer_init(loop, &l->retry);
+	l->watch.data = l->retry.data = l;
+	return l;
+}
+
+void link_start(struct link *l, int64_t command_done)
+{
+	l->command_done = command_done;
+	ask_hello(l);
+}
+
+static void on_retry_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void link_free(struct link *l)
+{
+	if (!l)
+		return;
+	bus_req_free(l->req);
+	bus_pub_free(l->pub);
+	spool_free(l->spool);
+	while (l->held) {
+		struct held *h = l->held;
+
+		l->held = h->next;
+		free(h->body);
+		free(h);
+	}
+	uv_close((uv_handle_t *)&l->watch, NULL);
+	uv_close((uv_handle_t *)&l->retry, on_retry_closed);
+}
+
+bool link_drained(const struct link *l)
+{
+	return l->spool && !l->held && spool_acknowledged(l->spool) >= spool_last(l->spool);
+}
+
+int64_t link_last(const struct link *l)
+{
+	return l->spool ? spool_last(l->spool) : 0;
+}
+
+int64_t link_committed(const struct link *l)
+{
+	return l->spool ? spool_acknowledged(l->spool) : 0;
+}

@@ -1,0 +1,728 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "shared/child.h"
+#include "shared/cleanup.h"
+#include "shared/clock.h"
+#include "shared/json.h"
+#include "shared/log.h"
+
+/* --- telling --- */
+
+void worker_emit(struct worker *w, enum event_kind kind, cJSON *body)
+{
+	link_send(w->link, kind, body);
+}
+
+void worker_trouble(struct worker *w, const char *what, const char *reason, const char *hint,
+	int64_t retry_in_ms)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	log_warn("agent=%lld %s: %s", (long long)w->agent, what, reason);
+	json_add_str(body, "what", what);
+	json_add_str(body, "reason", reason);
+	json_add_str(body, "hint", hint);
+	if (retry_in_ms >= 0)
+		json_add_int(body, "retry_in_ms", retry_in_ms);
+	worker_emit(w, EVENT_TROUBLE, body);
+}
+
+void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
+	int64_t tokens_out, int64_t tokens_cached, double dollars)
+{
+	cJSON *body = cJSON_CreateObject();
+	struct manager_event ev = {.kind = MANAGER_EV_USAGE, .dollars = dollars};
+
+	json_add_int(body, "turn", w->session.manager.turn);
+	json_add_str(body, "role", role);
+	json_add_str(body, "model", model);
+	json_add_int(body, "tokens_in", tokens_in);
+	json_add_int(body, "tokens_out", tokens_out);
+	json_add_int(body, "tokens_cached", tokens_cached);
+	if (dollars >= 0)
+		cJSON_AddNumberToObject(body, "dollars", dollars);
+	else
+		cJSON_AddNullToObject(body, "dollars");
+	worker_emit(w, EVENT_USAGE, body);
+	if (w->session.manager.phase == MANAGER_TURN)
+		worker_step(w, &ev); /* a limit may end the turn */
+	else
+		manager_step(&w->session.manager, &ev, clock_now_ms());
+}
+
+void worker_save(struct worker *w, bool sync)
+{
+	struct err e;
+
+	if (session_save(&w->session, sync, &e) < 0)
+		log_error("agent=%lld session: %s", (long long)w->agent, e.text);
+}
+
+void worker_note(struct worker *w, const char *text)
+{
+	session_append(&w->session.note, text, PROMPT_NOTE_BYTES);
+	session_append(&w->session.note, "\n", PROMPT_NOTE_BYTES);
+}
+
+static void tell_state(struct worker *w)
+{
+	const struct manager *m = &w->session.manager;
+	const char *state = manager_state(m);
+	cJSON *body;
+
+	if (!strcmp(state, w->state) && !strcmp(m->reason, w->reason))
+		return;
+	snprintf(w->state, sizeof w->state, "%s", state);
+	snprintf(w->reason, sizeof w->reason, "%s", m->reason);
+	body = cJSON_CreateObject();
+	json_add_str(body, "state", state);
+	json_add_text(body, "reason", m->reason, strlen(m->reason));
+	json_add_int(body, "turn", m->turn);
+	worker_emit(w, EVENT_STATE, body);
+	log_info(
+		"agent=%lld %s%s%s", (long long)w->agent, state, *m->reason ? ": " : "", m->reason);
+}
+
+/* --- doing what the policy decides --- */
+
+static void on_policy_timer(uv_timer_t *t)
+{
+	worker_event(t->data, MANAGER_EV_TICK, NULL);
+}
+
+static void set_policy_timer(struct worker *w)
+{
+	int64_t now = clock_now_ms(), due = manager_deadline(&w->session.manager, now);
+
+	uv_timer_stop(&w->policy_timer);
+	if (due >= 0)
+		uv_timer_start(&w->policy_timer, on_policy_timer,
+			(uint64_t)(due > now ? due - now : 0), 0);
+}
+
+/* The agent is done, failed or stopped: the last event is out, nothing more happens. */
+static void end_agent(struct worker *w)
+{
+	w->session.ended_seq = link_last(w->link);
+	worker_save(w, true);
+	worker_quit(w, 0);
+}
+
+void worker_step(struct worker *w, const struct manager_event *ev)
+{
+	unsigned todo;
+
+	if (w->quitting)
+		return;
+	todo = manager_step(&w->session.manager, ev, clock_now_ms());
+	if (todo & DO_ILLEGAL) {
+		log_debug("agent=%lld event %d does not fit the state %s", (long long)w->agent,
+			ev->kind, w->state);
+		return;
+	}
+	if (w->session.manager.phase != MANAGER_ASKING && w->session.manager.phase != MANAGER_TURN)
+		w->ready_ns = 0; /* what follows is no idle time of ours */
+	if (todo & DO_CANCEL_ASK)
+		turn_cancel_ask(w);
+	if (todo & DO_CANCEL_TURN)
+		coder_cancel_turn(w);
+	if (todo & DO_CANCEL_FINISH)
+		finish_cancel(w);
+	tell_state(w);
+	if (todo & DO_ASK)
+		turn_ask(w);
+	else if (todo & DO_PROMPT)
+		turn_prompt(w);
+	if (w->quitting)
+		return;
+	if (todo & DO_FINISH)
+		finish_start(w);
+	if (todo & DO_END) {
+		end_agent(w);
+		return;
+	}
+	set_policy_timer(w);
+	if (!(todo & DO_PROMPT)) /* which has saved before it was sent */
+		worker_save(w, false);
+}
+
+void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason)
+{
+	struct manager_event ev = {.kind = kind, .reason = reason, .delay_ms = -1};
+
+	worker_step(w, &ev);
+}
+
+/* --- looking at the workspace --- */
+
+void worker_tell_diff(struct worker *w, const struct tree_look *look)
+{
+	_cleanup_json_ cJSON *body = NULL;
+	struct err e;
+
+	snprintf(w->session.head, sizeof w->session.head, "%s", look->head);
+	w->session.fingerprint = look->fingerprint;
+	if (look->fingerprint == w->told_fingerprint)
+		return;
+	body = json_parse(look->diff, strlen(look->diff), EVENT_BODY_MAX, &e);
+	if (!body) {
+		log_warn("agent=%lld diff: %s", (long long)w->agent, e.text);
+		return;
+	}
+	w->told_fingerprint = look->fingerprint;
+	worker_emit(w, EVENT_DIFF, take_ptr(body));
+}
+
+static void on_looked(void *arg, const struct tree_look *look, const struct err *e)
+{
+	struct worker *w = arg;
+	bool again = w->look_again;
+
+	w->looking = w->look_again = false;
+	if (w->quitting) {
+		worker_maybe_exit(w);
+		return;
+	}
+	if (e)
+		worker_trouble(w, "workspace", e->text, "", -1);
+	else
+		worker_tell_diff(w, look);
+	if (again)
+		worker_look(w);
+}
+
+void worker_look(struct worker *w)
+{
+	if (w->looking) {
+		w->look_again = true;
+		return;
+	}
+	w->looking = true;
+	tree_look(w->tree, on_looked, w);
+}
+
+static void on_progress(void *arg, const char *what, int64_t done, int64_t total)
+{
+	struct worker *w = arg;
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_str(body, "what", what);
+	json_add_int(body, "done", done);
+	json_add_int(body, "total", total);
+	json_add_str(body, "text", "");
+	worker_emit(w, EVENT_PROGRESS, body);
+}
+
+/* --- ending --- */
+
+static void on_hard_end(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	log_warn("agent=%lld does not end in time and is ended", (long long)w->agent);
+	child_sweep();
+	_exit(w->exit_code);
+}
+
+static void on_drain_end(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	log_warn("agent=%lld the supervisor did not take the last events; they stay in the spool",
+		(long long)w->agent);
+	w->draining = false;
+	worker_maybe_exit(w);
+}
+
+void worker_maybe_exit(struct worker *w)
+{
+	if (!w->quitting || w->acp || w->finish || (w->tree && !tree_idle(w->tree)))
+		return;
+	if (w->draining && !link_drained(w->link)) {
+		if (!w->drain_timed)
+			uv_timer_start(&w->end_timer, on_drain_end, WORKER_DRAIN_MS, 0);
+		w->drain_timed = true;
+		return;
+	}
+	uv_stop(w->loop);
+}
+
+void worker_quit(struct worker *w, int code)
+{
+	if (w->quitting)
+		return;
+	turn_flush(w);
+	turn_cancel_ask(w);
+	finish_cancel(w);
+	w->quitting = true;
+	w->exit_code = code;
+	w->draining = code == 0 && !w->suspended;
+	uv_timer_stop(&w->policy_timer);
+	uv_timer_stop(&w->turn_timer);
+	uv_timer_stop(&w->restart_timer);
+	if (w->tree)
+		tree_cancel(w->tree);
+	uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
+	if (w->acp)
+		acp_end(w->acp, code == WORKER_EXIT_PERMANENT ? 0 : WORKER_GRACE_MS, NULL);
+	worker_maybe_exit(w);
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+	struct worker *w = s->data;
+
+	log_info("agent=%lld signal %d: suspended", (long long)w->agent, number);
+	w->suspended = true;
+	if (w->started) {
+		turn_flush(w);
+		worker_save(w, true);
+	}
+	if (w->quitting) { /* was waiting for the supervisor to take the last events */
+		w->draining = false;
+		worker_maybe_exit(w);
+		return;
+	}
+	worker_quit(w, 0);
+}
+
+/* --- commands --- */
+
+static void take_message(struct worker *w, int64_t n, const cJSON *body)
+{
+	const char *from = json_str(body, "from", "person"), *text = json_str(body, "text", "");
+	struct manager_event ev = {.kind = MANAGER_EV_TELL, .delay_ms = -1};
+	cJSON *event = cJSON_CreateObject();
+	char to[32];
+
+	snprintf(to, sizeof to, "agent/%lld", (long long)w->agent);
+	json_add_str(event, "direction", "in");
+	json_add_str(event, "from", from);
+	json_add_str(event, "to", to);
+	json_add_str(event, "text", text);
+	json_add_int(event, "command", n);
+	json_add_int(event, "turn", w->session.manager.turn);
+	worker_emit(w, EVENT_MESSAGE, event);
+	session_add_message(&w->session, from, text);
+	ev.from_person = strncmp(from, "agent/", 6) != 0;
+	worker_step(w, &ev);
+}
+
+static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body)
+{
+	struct worker *w = arg;
+
+	if (w->quitting || n <= w->session.command)
+		return;
+	log_info("agent=%lld command %lld: %s", (long long)w->agent, (long long)n, kind);
+	w->session.command = n;
+	if (!strcmp(kind, "tell"))
+		take_message(w, n, body);
+	else if (!strcmp(kind, "interrupt"))
+		worker_event(w, MANAGER_EV_INTERRUPT, NULL);
+	else if (!strcmp(kind, "pause"))
+		worker_event(w, MANAGER_EV_PAUSE, NULL);
+	else if (!strcmp(kind, "resume"))
+		worker_event(w, MANAGER_EV_RESUME, NULL);
+	else if (!strcmp(kind, "stop"))
+		worker_event(w, MANAGER_EV_STOP, NULL);
+	else if (!strcmp(kind, "finish"))
+		worker_event(w, MANAGER_EV_FINISH, NULL);
+	else if (!strcmp(kind, "permission"))
+		coder_permit(w, json_str(body, "permission", ""), json_str(body, "option", ""));
+	else
+		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
+	worker_save(w, true);
+	link_taken(w->link, n);
+}
+
+/* --- starting --- */
+
+static void fatal(struct worker *w, const struct err *e)
+{
+	bool passing = e->kind == ERR_UNAVAILABLE || e->kind == ERR_SYS || e->kind == ERR_CANCELLED;
+
+	if (w->quitting) {
+		worker_maybe_exit(w);
+		return;
+	}
+	if (passing) {
+		worker_trouble(w, "start", e->text, "it is tried again", -1);
+		worker_quit(w, WORKER_EXIT_TEMPORARY);
+		return;
+	}
+	worker_event(w, MANAGER_EV_FATAL, e->text);
+}
+
+static void on_arguments(void *arg, const cJSON *arguments, const struct err *e)
+{
+	struct worker *w = arg;
+
+	if (w->quitting)
+		return;
+	if (e) {
+		fatal(w, e);
+		return;
+	}
+	cJSON_Delete(w->session.arguments);
+	w->session.arguments = cJSON_Duplicate(arguments, true);
+	coder_start(w);
+}
+
+static void start_coder(struct worker *w)
+{
+	struct err e;
+
+	if (w->task.agent_command[0] || !*w->task.aider_arguments || w->session.arguments) {
+		coder_start(w);
+		return;
+	}
+	if (instance_check(w->loop, &w->paths, w->task.aider_arguments, on_arguments, w, &e) < 0)
+		fatal(w, &e);
+}
+
+/* What changed while nobody watched, for the next prompt. */
+static void note_interruption(struct worker *w, const struct tree_look *look, const char *old_head,
+	uint64_t old_fingerprint)
+{
+	char text[512];
+
+	if (!w->session.prompt_open)
+		return;
+	if (strcmp(look->head, old_head) != 0)
+		snprintf(text, sizeof text,
+			"The last turn was cut off by a restart. Since it began the branch moved "
+			"from commit %.12s to %.12s%s.",
+			*old_head ? old_head : "(unknown)", look->head,
+			look->dirty ? ", and files have uncommitted changes" : "");
+	else
+		snprintf(text, sizeof text, "The last turn was cut off by a restart. %s",
+			look->dirty || look->fingerprint != old_fingerprint
+				? "Files were changed but not committed; they may be half edited."
+				: "It changed nothing in the repository.");
+	worker_note(w, text);
+	turn_lost(w, "the worker was restarted");
+}
+
+static void on_first_look(void *arg, const struct tree_look *look, const struct err *e)
+{
+	struct worker *w = arg;
+	char old_head[41];
+	uint64_t old_fingerprint = w->session.fingerprint;
+
+	if (e || w->quitting) {
+		if (e)
+			fatal(w, e);
+		else
+			worker_maybe_exit(w);
+		return;
+	}
+	memcpy(old_head, w->session.head, sizeof old_head);
+	w->told_fingerprint = w->session.fresh ? look->fingerprint : w->session.fingerprint;
+	worker_tell_diff(w, look);
+	note_interruption(w, look, old_head, old_fingerprint);
+	start_coder(w);
+}
+
+static void on_opened(void *arg, const struct err *e)
+{
+	struct worker *w = arg;
+
+	if (e || w->quitting) {
+		if (e)
+			fatal(w, e);
+		else
+			worker_maybe_exit(w);
+		return;
+	}
+	tree_look(w->tree, on_first_look, w);
+}
+
+static void open_tree(struct worker *w)
+{
+	struct tree_spec spec = {.path = w->repo,
+		.mirrors = w->mirrors,
+		.url = &w->task.url,
+		.base = w->task.base,
+		.branch = w->task.branch,
+		.user_name = w->task.git_name,
+		.user_email = w->task.git_email,
+		.auth = {.token = dotenv_get(w->keys, "GITHUB_TOKEN"), .home = w->paths.home}};
+
+	w->tree = tree_new(w->loop, &spec, on_progress, w);
+	tree_open(w->tree, on_opened, w);
+}
+
+static void raise_limits(struct manager *m, const struct manager_limits *l)
+{
+	m->limits = *l;
+	if (l->turns <= 0 || m->granted_turns < l->turns)
+		m->granted_turns = l->turns;
+	if (l->minutes <= 0 || m->granted_ms < l->minutes * 60000)
+		m->granted_ms = l->minutes * 60000;
+	if (l->dollars <= 0 || m->granted_dollars < l->dollars)
+		m->granted_dollars = l->dollars;
+}
+
+/* False: the agent had ended and only its last events were missing. */
+static bool take_up(struct worker *w)
+{
+	struct session *s = &w->session;
+
+	if (s->fresh) {
+		manager_init(&s->manager, w->task.managed, &w->task.limits);
+		return true;
+	}
+	s->manager.managed = w->task.managed;
+	raise_limits(&s->manager, &w->task.limits);
+	if (s->ended_seq > w->task.committed)
+		return false;
+	s->ended_seq = 0;
+	manager_resume(&s->manager);
+	return true;
+}
+
+static void on_hello(void *arg, const cJSON *result)
+{
+	struct worker *w = arg;
+	struct err e;
+
+	w->started = true;
+	if (assignment_read(result, w->agent, &w->task, &e) < 0) {
+		log_error("agent=%lld %s", (long long)w->agent, e.text);
+		fatal(w, &e);
+		return;
+	}
+	if (!take_up(w)) {
+		worker_quit(w, 0);
+		return;
+	}
+	tell_state(w);
+	worker_save(w, true);
+	open_tree(w);
+}
+
+static void on_drained(void *arg)
+{
+	worker_maybe_exit(arg);
+}
+
+static void on_blocked(void *arg, bool blocked, const char *reason)
+{
+	struct worker *w = arg;
+
+	w->blocked = blocked;
+	if (w->acp)
+		acp_pause_output(w->acp, blocked);
+	finish_pause_output(w, blocked);
+	if (!blocked)
+		worker_trouble(w, "disk", "events could not be written for a while",
+			"free some space in the state directory", -1);
+	else
+		log_error("agent=%lld %s", (long long)w->agent, reason);
+}
+
+static void on_refused(void *arg, const struct err *why)
+{
+	struct worker *w = arg;
+	bool temporary = why->kind == ERR_SYS || why->kind == ERR_UNAVAILABLE ||
+			 why->kind == ERR_INTERNAL || why->kind == ERR_LIMIT;
+
+	log_warn("agent=%lld epoch=%lld %s", (long long)w->agent, (long long)w->epoch, why->text);
+	worker_quit(w, temporary ? WORKER_EXIT_TEMPORARY : WORKER_EXIT_PERMANENT);
+}
+
+static void on_lock_work(uv_work_t *work)
+{
+	struct worker *w = work->data;
+
+	while (flock(w->lock_fd, LOCK_EX) < 0 && errno == EINTR)
+		;
+}
+
+static void on_locked(uv_work_t *work, int status)
+{
+	static const struct link_handler handler = {.hello = on_hello,
+		.command = on_command,
+		.drained = on_drained,
+		.blocked = on_blocked,
+		.refused = on_refused};
+	struct worker *w = work->data;
+	char text[32];
+	struct err e;
+	ssize_t n;
+
+	(void)status;
+	uv_timer_stop(&w->end_timer);
+	if (w->quitting)
+		return;
+	n = pread(w->lock_fd, text, sizeof text - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	if (strtoll(text, NULL, 10) > w->epoch) {
+		log_warn("agent=%lld epoch %lld was replaced by epoch %s", (long long)w->agent,
+			(long long)w->epoch, text);
+		worker_quit(w, WORKER_EXIT_PERMANENT);
+		return;
+	}
+	n = snprintf(text, sizeof text, "%lld", (long long)w->epoch);
+	if (ftruncate(w->lock_fd, 0) < 0 || pwrite(w->lock_fd, text, (size_t)n, 0) < n)
+		log_warn("agent=%lld lock file: %s", (long long)w->agent, strerror(errno));
+	if (session_open(&w->session, w->session_dir, &e) == 0)
+		w->link = link_new(w->loop, &w->paths, w->agent, w->epoch, &handler, w, &e);
+	if (!w->link) {
+		log_error("agent=%lld %s", (long long)w->agent, e.text);
+		worker_quit(w, WORKER_EXIT_TEMPORARY);
+		return;
+	}
+	link_start(w->link, w->session.command);
+}
+
+static void on_lock_late(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	log_error("agent=%lld an older worker holds the workspace and does not end",
+		(long long)w->agent);
+	_exit(WORKER_EXIT_TEMPORARY);
+}
+
+static int take_lock(struct worker *w, struct err *e)
+{
+	char folder[PATHS_MAX], path[PATHS_MAX];
+
+	if (paths_mkdirs(paths_agent(&w->paths, w->agent, "", folder), 0700, e) < 0)
+		return -1;
+	paths_agent(&w->paths, w->agent, "lock", path);
+	w->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (w->lock_fd < 0)
+		return err_errno(e, "open %s", path);
+	uv_timer_start(&w->end_timer, on_lock_late, WORKER_LOCK_MS, 0);
+	w->lock_work.data = w;
+	uv_queue_work(w->loop, &w->lock_work, on_lock_work, on_locked);
+	return 0;
+}
+
+static int open_world(struct worker *w, struct err *e)
+{
+	char env_file[PATHS_MAX + 8], prices[PATHS_MAX + 16];
+	const char *token;
+
+	snprintf(env_file, sizeof env_file, "%s/.env", w->paths.home);
+	snprintf(prices, sizeof prices, "%s/prices.tsv", w->paths.data_dir);
+	w->keys = dotenv_load(env_file, e);
+	if (!w->keys || child_subreaper(e) < 0 || workspace_library_init(e) < 0)
+		return -1;
+	w->http = http_new(w->loop, e);
+	w->llm = w->http ? llm_new(w->loop, w->http, w->keys, prices, e) : NULL;
+	if (!w->llm)
+		return -1;
+	token = dotenv_get(w->keys, "GITHUB_TOKEN");
+	if (token) {
+		w->forge = forge_new(
+			w->loop, w->http, token, dotenv_get(w->keys, "GITHUB_API_URL"), e);
+		if (!w->forge)
+			return -1;
+	}
+	return 0;
+}
+
+static void on_piece(void *arg, enum output_stream stream, const char *text, size_t n, bool cut)
+{
+	struct worker *w = arg;
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_int(body, "turn", w->session.manager.turn);
+	json_add_str(body, "stream", output_stream_word(stream));
+	json_add_text(body, "text", text, n);
+	if (cut)
+		cJSON_AddBoolToObject(body, "cut", true);
+	worker_emit(w, EVENT_OUTPUT, body);
+}
+
+static void init_handles(struct worker *w)
+{
+	uv_timer_t *timers[] = {&w->policy_timer, &w->output_timer, &w->turn_timer,
+		&w->restart_timer, &w->end_timer};
+
+	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
+		uv_timer_init(w->loop, timers[i]);
+		timers[i]->data = w;
+	}
+	uv_signal_init(w->loop, &w->sigterm);
+	uv_signal_init(w->loop, &w->sigint);
+	w->sigterm.data = w->sigint.data = w;
+	uv_signal_start(&w->sigterm, on_signal, SIGTERM);
+	uv_signal_start(&w->sigint, on_signal, SIGINT);
+	output_init(&w->output, on_piece, w);
+	w->idle_ms = -1;
+}
+
+static void close_handle(uv_handle_t *h, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void clear(struct worker *w)
+{
+	child_sweep();
+	forge_free(w->forge);
+	llm_free(w->llm);
+	http_free(w->http);
+	tree_free(w->tree);
+	link_free(w->link);
+	session_clear(&w->session);
+	assignment_clear(&w->task);
+	output_clear(&w->output);
+	dotenv_free(w->keys);
+	free(w->bad_answer);
+	free(w->complaint);
+	free(w->stop_reason);
+	free(w->last_action);
+	coder_expire_permissions(w);
+	if (w->lock_fd >= 0)
+		close(w->lock_fd);
+	/* Closing is finished by the loop; ours are the handles that remain. */
+	uv_run(w->loop, UV_RUN_NOWAIT);
+	uv_walk(w->loop, close_handle, NULL);
+	uv_run(w->loop, UV_RUN_NOWAIT);
+	uv_loop_close(w->loop);
+}
+
+int worker_run(const struct paths *paths, int64_t agent, int64_t epoch)
+{
+	_cleanup_free_ struct worker *w = calloc(1, sizeof *w);
+	uv_loop_t loop;
+	struct err e;
+
+	if (!w)
+		abort();
+	uv_loop_init(&loop);
+	w->loop = &loop;
+	w->paths = *paths;
+	w->agent = agent;
+	w->epoch = epoch;
+	w->lock_fd = -1;
+	paths_agent(paths, agent, "repo", w->repo);
+	paths_agent(paths, agent, "session", w->session_dir);
+	paths_mirrors(paths, w->mirrors);
+	init_handles(w);
+	if (open_world(w, &e) < 0 || take_lock(w, &e) < 0) {
+		log_error("agent=%lld %s", (long long)agent, e.text);
+		w->exit_code = WORKER_EXIT_TEMPORARY;
+	} else {
+		uv_run(&loop, UV_RUN_DEFAULT);
+	}
+	clear(w);
+	return w->exit_code;
+}

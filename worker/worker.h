@@ -1,0 +1,142 @@
+/* The edge of one agent: does what the manager's policy decides. What its files
+ * share; one struct, one thread, one loop.
+ *   worker.c   life: lock, hello, workspace, commands, end
+ *   coder.c    the coding agent's process: start, restart, permissions
+ *   turn.c     questions to the Agent model, prompts, what comes back
+ *   finish.c   test, commit, describe, push, pull request */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/dotenv.h"
+#include "shared/event.h"
+#include "shared/paths.h"
+#include "worker/acp.h"
+#include "worker/assignment.h"
+#include "worker/finish.h"
+#include "worker/forge.h"
+#include "worker/http.h"
+#include "worker/instance.h"
+#include "worker/link.h"
+#include "worker/llm.h"
+#include "worker/manager.h"
+#include "worker/output.h"
+#include "worker/prompt.h"
+#include "worker/session.h"
+#include "worker/tool.h"
+#include "worker/tree.h"
+
+#define WORKER_EXIT_PERMANENT 100
+#define WORKER_EXIT_TEMPORARY 111
+#define WORKER_LOCK_MS 15000   /* for an older worker to let go */
+#define WORKER_DRAIN_MS 60000  /* for the last events to be acknowledged */
+#define WORKER_SUSPEND_MS 4000 /* from SIGTERM to the end, whatever happens */
+#define WORKER_GRACE_MS 1500   /* from TERM to KILL for the coding agent */
+#define WORKER_CANCEL_MS 10000 /* for a cancelled turn to end */
+#define WORKER_MAX_RESTARTS 3  /* of the coding agent within WORKER_RESTART_MS */
+#define WORKER_RESTART_MS 60000
+#define WORKER_STDERR_BYTES 512 /* of its last words, for the reason */
+#define WORKER_MAX_PERMISSIONS ACP_MAX_PERMISSIONS
+
+struct worker_permission {
+	int64_t key; /* of acp.h; 0: free */
+	cJSON *options;
+};
+
+struct worker {
+	uv_loop_t *loop;
+	struct paths paths;
+	int64_t agent, epoch;
+	char repo[PATHS_MAX], session_dir[PATHS_MAX], mirrors[PATHS_MAX];
+	int lock_fd;
+	struct dotenv *keys;
+	struct http *http;
+	struct llm *llm;
+	struct forge *forge; /* NULL without a token */
+	struct link *link;
+	struct assignment task;
+	struct session session;
+	struct tree *tree;
+
+	/* The coding agent. */
+	struct acp *acp;
+	bool coder_ready, started;
+	int64_t restarts[WORKER_MAX_RESTARTS]; /* when, monotonic ms */
+	char last_words[WORKER_STDERR_BYTES];
+	size_t last_words_len;
+	struct worker_permission permissions[WORKER_MAX_PERMISSIONS];
+
+	/* The turn. */
+	struct output output;
+	struct prompt_log log;
+	bool have_log;
+	struct tool_memory tools;
+	struct llm_call *asking;
+	int shown; /* messages in the question under way */
+	char *bad_answer, *complaint;
+	char *stop_reason; /* of the last turn */
+	char *last_action; /* that led to the last turn */
+	bool exact_usage;  /* in this turn */
+	bool turn_late;
+	int64_t turn_started_ms;
+	int64_t ready_ns, asked_ns, llm_ns;
+	double idle_ms; /* before the turn under way; < 0: not known */
+	int tells;
+	bool looking, look_again;
+
+	struct finish *finish;
+
+	/* What was told last, so that nothing is told twice. */
+	char state[16], reason[MANAGER_REASON_BYTES];
+	uint64_t told_fingerprint;
+
+	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer;
+	uv_signal_t sigterm, sigint;
+	uv_work_t lock_work;
+	bool blocked, quitting, suspended, draining, drain_timed;
+	int exit_code;
+};
+
+/* Runs one agent to its end; returns the exit code. */
+int worker_run(const struct paths *paths, int64_t agent, int64_t epoch);
+
+/* --- for the other files --- */
+/* Feeds the policy and does what it says. */
+void worker_step(struct worker *w, const struct manager_event *ev);
+void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason);
+/* Takes body. */
+void worker_emit(struct worker *w, enum event_kind kind, cJSON *body);
+void worker_trouble(struct worker *w, const char *what, const char *reason, const char *hint,
+	int64_t retry_in_ms);
+void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
+	int64_t tokens_out, int64_t tokens_cached, double dollars);
+void worker_save(struct worker *w, bool sync);
+void worker_note(struct worker *w, const char *text); /* for the next prompt or question */
+/* Looks at the workspace in the background and tells what changed. */
+void worker_look(struct worker *w);
+void worker_tell_diff(struct worker *w, const struct tree_look *look);
+/* Ends the process: the tree below us first, then with this code. */
+void worker_quit(struct worker *w, int code);
+/* Called when something worker_quit waits for is gone. */
+void worker_maybe_exit(struct worker *w);
+
+void coder_start(struct worker *w);
+void coder_cancel_turn(struct worker *w);
+void coder_permit(struct worker *w, const char *permission, const char *option);
+void coder_expire_permissions(struct worker *w);
+
+void turn_ask(struct worker *w);
+void turn_cancel_ask(struct worker *w);
+void turn_prompt(struct worker *w);
+void turn_on_update(struct worker *w, const struct acp_update *u);
+void turn_on_end(struct worker *w, const struct acp_end *end);
+/* The coding agent is gone in the middle of a turn. */
+void turn_lost(struct worker *w, const char *reason);
+void turn_output(struct worker *w, enum output_stream stream, const char *text, size_t n);
+void turn_flush(struct worker *w);
+struct prompt_task turn_task(const struct worker *w);
+
+#endif
