@@ -44,8 +44,8 @@ static struct agent_todo todo(unsigned what, const char *reason)
 	return t;
 }
 
-static struct agent_todo enter(struct agent *a, enum agent_state s, unsigned what,
-	const char *reason)
+static struct agent_todo enter(
+	struct agent *a, enum agent_state s, unsigned what, const char *reason)
 {
 	a->state = s;
 	return todo(what | AGENT_DO_STATE, reason);
@@ -81,8 +81,8 @@ static struct agent_todo restart(struct agent *a, int code, int64_t now_ms)
 		snprintf(reason, sizeof(reason), "the worker was killed by signal %d; restarting",
 			-code);
 	else if (code == 111)
-		snprintf(reason, sizeof(reason),
-			"the worker could not go on; trying again in %d s", (int)(delay / 1000));
+		snprintf(reason, sizeof(reason), "the worker could not go on; trying again in %d s",
+			(int)(delay / 1000));
 	else if (code > 0 && code < AGENT_CODE_UNKNOWN)
 		snprintf(reason, sizeof(reason), "the worker ended with code %d; restarting", code);
 	a->deadline_ms = now_ms + delay;
@@ -176,7 +176,7 @@ static struct agent_todo stop(struct agent *a, int64_t now_ms)
 	return todo(AGENT_DO_ILLEGAL, "");
 }
 
-static struct agent_todo delete(struct agent *a, int64_t now_ms)
+static struct agent_todo delete (struct agent *a, int64_t now_ms)
 {
 	struct agent_todo t;
 

@@ -85,9 +85,9 @@ enum agent_action {
 	AGENT_DO_TELL_STOP = 1 << 4, /* command "stop" to its worker */
 	AGENT_DO_TERM = 1 << 5,	     /* signals to the worker's whole group */
 	AGENT_DO_KILL = 1 << 6,
-	AGENT_DO_REMOVE = 1 << 7,  /* workspace and rows */
+	AGENT_DO_REMOVE = 1 << 7,     /* workspace and rows */
 	AGENT_DO_LOG_REASON = 1 << 8, /* the reason is the last line of the worker's log */
-	AGENT_DO_ILLEGAL = 1 << 9, /* not possible now; nothing was changed */
+	AGENT_DO_ILLEGAL = 1 << 9,    /* not possible now; nothing was changed */
 };
 
 #define AGENT_REASON_BYTES 160

@@ -60,11 +60,11 @@ int config_check(const cJSON *general, struct err *e)
 	if (strcmp(permission, "allow") != 0 && strcmp(permission, "ask") != 0)
 		return err_set(e, ERR_INVALID, "permission: is \"%s\", should be allow or ask",
 			permission);
-	cJSON_ArrayForEach(part, command)
-	{
+	cJSON_ArrayForEach (part, command) {
 		if (!cJSON_IsString(part) || strlen(part->valuestring) > 4096)
 			return err_set(e, ERR_INVALID,
-				"agent_command: should be a list of strings (program and arguments)");
+				"agent_command: should be a list of strings (program and "
+				"arguments)");
 	}
 	if (command && command->child && command->child->valuestring[0] != '/')
 		return err_set(e, ERR_INVALID,
@@ -85,8 +85,7 @@ int config_check_models(const cJSON *models, struct err *e)
 
 	if (json_check(models, roles, sizeof(roles) / sizeof(roles[0]), e) < 0)
 		return err_wrap(e, "models");
-	cJSON_ArrayForEach(role, models)
-	{
+	cJSON_ArrayForEach (role, models) {
 		if (cJSON_IsString(role) && model_parse(role->valuestring, &m, e) < 0)
 			return err_wrap(e, "models.%s", role->string);
 	}

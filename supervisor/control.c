@@ -11,7 +11,10 @@
 #include "supervisor/call.h"
 
 #define ID_MAX 9007199254740991.0 /* what a JSON number holds exactly */
-#define AGENT {"agent", JSON_INT, true, 1, ID_MAX}
+#define AGENT                                                                                      \
+	{                                                                                          \
+		"agent", JSON_INT, true, 1, ID_MAX                                                 \
+	}
 
 static const struct json_field f_agent[] = {AGENT};
 static const struct json_field f_create[] = {
@@ -253,7 +256,8 @@ static int refuse(struct call *c, const struct rpc *m, const cJSON *params, stru
 	if (!cJSON_IsString(m->id) || !*m->id->valuestring ||
 		strlen(m->id->valuestring) > CALL_ID_MAX)
 		return err_set(e, ERR_INVALID,
-			"id: should be a string of 1 to %d characters, since %s is done once for each id",
+			"id: should be a string of 1 to %d characters, since %s is done once for "
+			"each id",
 			CALL_ID_MAX, c->method->name);
 	if (c->method->type == METHOD_LATER && s->call_count >= CONTROL_CALLS_MAX)
 		return err_set(e, ERR_LIMIT, "%d requests are under way: try again later",

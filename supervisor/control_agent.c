@@ -29,8 +29,8 @@ static struct member *alive(struct call *c, const cJSON *params, struct err *e)
 		return NULL;
 	}
 	if (m && agent_state_ended(m->agent.state)) {
-		err_set(e, ERR_CONFLICT, "agent %lld has ended (%s): retry it first", (long long)m->id,
-			agent_state_word(m->agent.state));
+		err_set(e, ERR_CONFLICT, "agent %lld has ended (%s): retry it first",
+			(long long)m->id, agent_state_word(m->agent.state));
 		return NULL;
 	}
 	return m;
@@ -211,8 +211,8 @@ static struct call *waiting_for(struct supervisor *s, int64_t agent)
 }
 
 /* Its workspace is gone: now its rows. */
-static int forget(struct supervisor *s, struct member *m, struct call *c, const cJSON *result,
-	struct err *e)
+static int forget(
+	struct supervisor *s, struct member *m, struct call *c, const cJSON *result, struct err *e)
 {
 	if (tx_begin(s, true, e) < 0)
 		return -1;

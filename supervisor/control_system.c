@@ -75,8 +75,7 @@ int call_events_after(struct call *c, const cJSON *params, cJSON **result, struc
 
 	_Static_assert(EVENT_KIND_COUNT <= 32, "kinds are bits");
 	(void)result;
-	cJSON_ArrayForEach(kind, json_get(params, "kinds"))
-	{
+	cJSON_ArrayForEach (kind, json_get(params, "kinds")) {
 		k = cJSON_IsString(kind)
 			    ? event_kind_parse(kind->valuestring, strlen(kind->valuestring))
 			    : EVENT_UNKNOWN;
@@ -94,7 +93,7 @@ static cJSON *configuration(struct supervisor *s, struct err *e)
 {
 	cJSON *set = store_config(s->store, e), *all;
 	const char *part[] = {"models", "general"}, *role[] = {"orchestrator", "agent", "aider"};
-	cJSON *value, *next;
+	const cJSON *value;
 	int64_t memory;
 	int cores, i;
 
@@ -107,18 +106,13 @@ static cJSON *configuration(struct supervisor *s, struct err *e)
 	config_machine(&cores, &memory);
 	cJSON_AddItemToObject(all, "general", config_defaults(cores, memory));
 	for (i = 0; i < 2; i++) {
-		cJSON *from = cJSON_GetObjectItem(set, part[i]);
 		cJSON *to = cJSON_GetObjectItem(all, part[i]);
 
-		for (value = from->child; value; value = next) {
-			next = value->next;
-			cJSON *old = cJSON_GetObjectItemCaseSensitive(to, value->string);
-
-			/* A key of a newer or older program is left alone. (Replacing by name
-			 * would read the name after cJSON has freed it.) */
-			if (old)
-				cJSON_ReplaceItemViaPointer(
-					to, old, cJSON_DetachItemViaPointer(from, value));
+		cJSON_ArrayForEach (value, json_get(set, part[i])) {
+			/* A key of a newer or older program is left alone. */
+			if (cJSON_GetObjectItemCaseSensitive(to, value->string))
+				cJSON_ReplaceItemInObjectCaseSensitive(
+					to, value->string, cJSON_Duplicate(value, true));
 		}
 	}
 	cJSON_Delete(set);
@@ -159,15 +153,14 @@ int call_config_get(struct call *c, const cJSON *params, cJSON **result, struct 
 	return *result ? CALL_DONE : -1;
 }
 
-static int set_part(struct supervisor *s, const cJSON *part, bool models, cJSON *changed,
-	struct err *e)
+static int set_part(
+	struct supervisor *s, const cJSON *part, bool models, cJSON *changed, struct err *e)
 {
 	const cJSON *value, *old;
 	char name[64];
 	int done;
 
-	cJSON_ArrayForEach(value, part)
-	{
+	cJSON_ArrayForEach (value, part) {
 		_cleanup_free_ char *text = cJSON_IsNull(value) ? NULL : json_print(value);
 
 		done = models ? store_config_model(

@@ -20,8 +20,7 @@ static int check_tasks(const cJSON *tasks, struct err *e)
 	const char *title;
 	int i = 0;
 
-	cJSON_ArrayForEach(task, tasks)
-	{
+	cJSON_ArrayForEach (task, tasks) {
 		if (json_check(task, fields, 2, e) < 0)
 			return err_wrap(e, "tasks[%d]", i);
 		title = json_str(task, "title", "");
@@ -62,16 +61,15 @@ static int check(const struct supervisor *s, const cJSON *params, struct err *e)
 		return err_wrap(e, "models");
 	if (part && config_check_models(part, e) < 0)
 		return -1;
-	if (cJSON_GetArraySize(json_get(params, "tasks")) *
-			json_int(params, "agents_per_task", 1) >
+	if (cJSON_GetArraySize(json_get(params, "tasks")) * json_int(params, "agents_per_task", 1) >
 		AGENTS_MAX)
-		return err_set(e, ERR_INVALID, "agents_per_task: more than %d agents at once",
-			AGENTS_MAX);
+		return err_set(
+			e, ERR_INVALID, "agents_per_task: more than %d agents at once", AGENTS_MAX);
 	return 0;
 }
 
-static int add_agents(struct supervisor *s, int64_t task, int64_t n, int64_t at, cJSON *ids,
-	struct err *e)
+static int add_agents(
+	struct supervisor *s, int64_t task, int64_t n, int64_t at, cJSON *ids, struct err *e)
 {
 	cJSON *body;
 	int64_t id;
@@ -90,7 +88,8 @@ static int add_agents(struct supervisor *s, int64_t task, int64_t n, int64_t at,
 
 static int add_task(struct call *c, const cJSON *one, const char *base, cJSON *made, struct err *e)
 {
-	const cJSON *limits = json_get(c->params, "limits"), *models = json_get(c->params, "models");
+	const cJSON *limits = json_get(c->params, "limits"),
+		    *models = json_get(c->params, "models");
 	struct store_defaults defaults = supervisor_defaults(c->s);
 	int64_t id, at = clock_wall_ms();
 	struct giturl url;
@@ -100,8 +99,8 @@ static int add_task(struct call *c, const cJSON *one, const char *base, cJSON *m
 		.description = json_str(one, "description", ""),
 		.aider_arguments = json_str(c->params, "aider_arguments", ""),
 		.test_command = json_str(c->params, "test_command", ""),
-		.permission = json_str(c->params, "permission",
-			json_str(c->s->general, "permission", "allow")),
+		.permission = json_str(
+			c->params, "permission", json_str(c->s->general, "permission", "allow")),
 		.agent_model = json_str(models, "agent", ""),
 		.aider_model = json_str(models, "aider", ""),
 		.agents = json_int(c->params, "agents_per_task", 1),
@@ -133,10 +132,8 @@ static void enlist(struct supervisor *s, const cJSON *made)
 	const cJSON *task, *id;
 	struct member *m;
 
-	cJSON_ArrayForEach(task, made)
-	{
-		cJSON_ArrayForEach(id, json_get(task, "agents"))
-		{
+	cJSON_ArrayForEach (task, made) {
+		cJSON_ArrayForEach (id, json_get(task, "agents")) {
 			m = fleet_add(&s->fleet, (int64_t)id->valuedouble);
 			m->supervisor = s;
 			m->task = json_int(task, "id", 0);
@@ -164,8 +161,7 @@ static void checked(void *arg, const cJSON *answer, const struct err *failure)
 	}
 	result = cJSON_CreateObject();
 	made = cJSON_AddArrayToObject(result, "tasks");
-	cJSON_ArrayForEach(one, json_get(c->params, "tasks"))
-	{
+	cJSON_ArrayForEach (one, json_get(c->params, "tasks")) {
 		if (add_task(c, one, base, made, &e) < 0)
 			goto undo;
 	}

@@ -37,7 +37,8 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 		return -1;
 	if (version != EVENT_VERSION)
 		return err_set(e, ERR_DENIED,
-			"this worker speaks protocol %lld, the supervisor %d: install both from the same "
+			"this worker speaks protocol %lld, the supervisor %d: install both from "
+			"the same "
 			"version",
 			(long long)version, EVENT_VERSION);
 	if (json_int(params, "last_seq", 0) < m->committed)

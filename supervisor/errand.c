@@ -14,7 +14,7 @@ struct errand {
 	char *question;
 	struct buf answer;
 	struct child *child;
-	uv_timer_t timer; /* its deadline; before it runs: the wait for its turn */
+	uv_timer_t timer;   /* its deadline; before it runs: the wait for its turn */
 	struct err failure; /* kind ERR_NONE: none */
 	errand_cb cb;
 	void *arg;
@@ -51,8 +51,8 @@ static void finish(struct errand *r)
 	struct err e = r->failure;
 
 	if (e.kind == ERR_NONE) {
-		answer = json_parse(r->answer.data ? r->answer.data : "", r->answer.len,
-			ERRAND_ANSWER_MAX, &e);
+		answer = json_parse(
+			r->answer.data ? r->answer.data : "", r->answer.len, ERRAND_ANSWER_MAX, &e);
 		if (!answer)
 			err_wrap(&e, "errand %s: its answer", r->kind);
 		else if (!json_bool(answer, "ok", false))
@@ -84,7 +84,8 @@ static void on_done(void *arg, int code)
 	r->child = NULL;
 	if (code != 0 && r->failure.kind == ERR_NONE && r->answer.len == 0)
 		err_set(&r->failure, ERR_INTERNAL,
-			code < 0 ? "errand %s was killed by signal %d" : "errand %s ended with code %d",
+			code < 0 ? "errand %s was killed by signal %d"
+				 : "errand %s ended with code %d",
 			r->kind, abs(code));
 	finish(r);
 }
@@ -133,8 +134,8 @@ static void next_errand(struct supervisor *s)
 	start(r);
 }
 
-void errand_run(struct supervisor *s, const char *kind, const cJSON *question, errand_cb cb,
-	void *arg)
+void errand_run(
+	struct supervisor *s, const char *kind, const cJSON *question, errand_cb cb, void *arg)
 {
 	struct errand *r = calloc(1, sizeof(*r));
 

@@ -23,7 +23,7 @@ struct errands {
 typedef void (*errand_cb)(void *arg, const cJSON *answer, const struct err *e);
 
 /* question is borrowed. cb is called exactly once, never from inside this call. */
-void errand_run(struct supervisor *s, const char *kind, const cJSON *question, errand_cb cb,
-	void *arg);
+void errand_run(
+	struct supervisor *s, const char *kind, const cJSON *question, errand_cb cb, void *arg);
 
 #endif

@@ -13,15 +13,17 @@
 #define COMPLAIN_MS 5000
 #define REASON_MAX 2048
 
-static void drop(struct supervisor *s, const char *why)
+/* One line now and then, however much comes. */
+static void complain(struct supervisor *s, int64_t agent, int64_t seq, const char *why)
 {
 	int64_t now = clock_now_ms();
 
-	s->ingest.dropped++;
+	s->ingest.complaints++;
 	if (s->ingest.complained_ms && now - s->ingest.complained_ms < COMPLAIN_MS)
 		return;
 	s->ingest.complained_ms = now;
-	log_warn("ingest: frame dropped (%lld so far): %s", (long long)s->ingest.dropped, why);
+	log_warn("ingest: agent=%lld event %lld: %s (%lld such so far)", (long long)agent,
+		(long long)seq, why, (long long)s->ingest.complaints);
 }
 
 static void gap(struct supervisor *s, struct member *m)
@@ -41,12 +43,12 @@ void ingest_frame(struct supervisor *s, const char *frame, size_t n)
 	struct err e;
 
 	if (event_decode(frame, n, &ev, &e) < 0) {
-		drop(s, e.text);
+		complain(s, 0, 0, e.text);
 		return;
 	}
 	if (strcmp(ev.stream, "agent") != 0 || ev.version != EVENT_VERSION ||
 		ev.kind == EVENT_CREATED || ev.kind == EVENT_DELETED || ev.kind == EVENT_CONFIG) {
-		drop(s, "not an event that a worker may send");
+		complain(s, ev.subject, ev.number, "not an event that a worker may send");
 		return;
 	}
 	m = fleet_find(&s->fleet, ev.subject);
@@ -75,7 +77,8 @@ static int64_t stamp(const char *body, size_t n)
 	char head[64];
 	long long seq, at;
 
-	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1, body);
+	snprintf(head, sizeof(head), "%.*s", n < sizeof(head) ? (int)n : (int)sizeof(head) - 1,
+		body);
 	if (sscanf(head, "{\"seq\":%18lld,\"at\":%18lld,", &seq, &at) == 2 && at > 0)
 		return at;
 	return clock_wall_ms();
@@ -112,25 +115,25 @@ static int take(struct supervisor *s, struct member *m, struct outbox_event *ev,
 
 	if (!store_json_valid(s->store, body, ev->n)) {
 		/* Its number is used up; what it said is not passed on. */
-		drop(s, "a body that is not JSON");
+		complain(s, m->id, seq, "its body is not JSON");
 		ev->n = (size_t)snprintf(broken, sizeof(broken),
-			"{\"seq\":%lld,\"at\":%lld,\"broken\":true}", (long long)seq, (long long)at);
+			"{\"seq\":%lld,\"at\":%lld,\"broken\":true}", (long long)seq,
+			(long long)at);
 		ev->at = s->outbox.bodies.len;
 		buf_add(&s->outbox.bodies, broken, ev->n);
 		body = outbox_body(&s->outbox, ev);
 	}
 	tx_touch(s, m);
 	m->next_seq = seq;
-	if (store_event_add(s->store, "agent", m->id, seq, ev->word, at, body, ev->n, &ev->number,
-		    e) < 0)
+	if (store_event_add(
+		    s->store, "agent", m->id, seq, ev->word, at, body, ev->n, &ev->number, e) < 0)
 		return -1;
 	if (ev->kind == EVENT_STATE)
 		done = take_state(s, m, body, ev->n, at, e);
 	else
 		done = store_project(s->store, m->id, ev->kind, body, ev->n, ev->number, at, e);
 	if (done < 0 && e->kind != ERR_SYS) {
-		log_warn("agent=%lld event %lld (%s) not taken into the tables: %s",
-			(long long)m->id, (long long)seq, ev->word, e->text);
+		complain(s, m->id, seq, e->text);
 		return 0;
 	}
 	return done;

@@ -17,7 +17,7 @@ struct supervisor;
 
 struct ingest {
 	struct outbox batch; /* taken, in order per agent, not yet committed */
-	int64_t dropped;     /* frames that were no events */
+	int64_t complaints;  /* frames and bodies that were not as they should be */
 	int64_t complained_ms;
 	int64_t refused_ms; /* when the disk refused last */
 };

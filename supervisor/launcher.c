@@ -138,7 +138,8 @@ struct child *launcher_errand(struct launcher *l, const char *kind, const struct
 bool launcher_last_line(const struct paths *p, int64_t agent, char *out)
 {
 	char path[PATHS_MAX], tail[TAIL_BYTES + 1];
-	_cleanup_close_ int fd = open(paths_agent(p, agent, "worker.log", path), O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		open(paths_agent(p, agent, "worker.log", path), O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *clean = NULL;
 	char *line, *text;
 	off_t size;

@@ -25,7 +25,8 @@ static int take(const char *folder, const char *option, struct err *e)
 		n = pread(fd, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
 		return err_set(e, ERR_CONFLICT,
-			"another supervisor (pid %s) runs on %s: stop it with `100x down`, or choose "
+			"another supervisor (pid %s) runs on %s: stop it with `100x down`, or "
+			"choose "
 			"another folder with %s",
 			*pid ? pid : "unknown", folder, option);
 	}

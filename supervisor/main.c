@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 		fflush(NULL);
 		/* Without closing nng, which may block while publishers are busy. */
 		_exit(e.kind == ERR_SYS || e.kind == ERR_UNAVAILABLE ? EXIT_FOR_NOW
-								       : EXIT_FOR_GOOD);
+								     : EXIT_FOR_GOOD);
 	}
 	fflush(NULL);
 	_exit(0);

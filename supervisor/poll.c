@@ -217,8 +217,7 @@ static bool matches(const struct poll_question *q, const struct outbox *o)
 	for (i = 0; i < o->n; i++) {
 		ev = &o->events[i];
 		if ((!q->agent || (q->agent == ev->subject && strcmp(ev->stream, "agent") == 0)) &&
-			(!q->kinds ||
-				(ev->kind != EVENT_UNKNOWN && (q->kinds & (1u << ev->kind)))))
+			(!q->kinds || (ev->kind != EVENT_UNKNOWN && (q->kinds & (1u << ev->kind)))))
 			return true;
 	}
 	return false;

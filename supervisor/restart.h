@@ -4,16 +4,16 @@
 
 #include <stdint.h>
 
-#define RESTART_CRASHES 5	  /* this many crashes ... */
-#define RESTART_WINDOW_MS 60000	  /* ... within this time: give up */
-#define RESTART_TEMPORARY_MAX 8	  /* temporary failures in a row: give up */
+#define RESTART_CRASHES 5	/* this many crashes ... */
+#define RESTART_WINDOW_MS 60000 /* ... within this time: give up */
+#define RESTART_TEMPORARY_MAX 8 /* temporary failures in a row: give up */
 #define RESTART_GIVE_UP ((int64_t)-1)
 
 struct restart {
 	int64_t crashed_ms[RESTART_CRASHES]; /* oldest first */
 	int crashes;			     /* filled entries of crashed_ms */
-	int in_a_row;			     /* crashes without a run of RESTART_WINDOW_MS between */
-	int temporary;			     /* temporary failures likewise */
+	int in_a_row;  /* crashes without a run of RESTART_WINDOW_MS between */
+	int temporary; /* temporary failures likewise */
 };
 
 /* A worker started at started_ms crashed at now_ms: the delay in ms before the next

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define BUSY_OPEN_MS 2000
+#define BUSY_MS 50
+
 int store_fail(struct store *s, struct err *e, const char *what)
 {
 	int code = sqlite3_errcode(s->db);
@@ -42,8 +45,8 @@ static sqlite3_stmt *kept(struct store *s, const char *sql, struct err *e)
 	return s->kept[s->n++].statement;
 }
 
-static sqlite3_stmt *query(struct store *s, struct err *e, const char *sql, const char *types,
-	va_list ap)
+static sqlite3_stmt *query(
+	struct store *s, struct err *e, const char *sql, const char *types, va_list ap)
 {
 	sqlite3_stmt *q = kept(s, sql, e);
 	const char *text;
@@ -126,13 +129,16 @@ struct store *store_open(const char *path, struct err *e)
 	if (opened != SQLITE_OK)
 		store_fail(s, e, "open");
 	else
-		opened = sqlite3_busy_timeout(s->db, 2000);
+		opened = sqlite3_busy_timeout(s->db, BUSY_OPEN_MS);
 	if (opened != SQLITE_OK || store_migrate(s, e) < 0) {
 		err_wrap(e, "%s", path);
 		store_close(s);
 		s = NULL;
 	}
 	umask(mask);
+	/* From now on the loop waits for it: who gets no lock tries again later. */
+	if (s)
+		sqlite3_busy_timeout(s->db, BUSY_MS);
 	return s;
 }
 

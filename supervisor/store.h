@@ -54,8 +54,8 @@ struct store_task {
 	double limit_dollars;
 	bool manager, pull_request;
 };
-int store_task_add(struct store *s, const struct store_task *t, int64_t at_ms, int64_t *id,
-	struct err *e);
+int store_task_add(
+	struct store *s, const struct store_task *t, int64_t at_ms, int64_t *id, struct err *e);
 int store_agent_add(struct store *s, int64_t task, const char *state, int64_t at_ms, int64_t *id,
 	struct err *e);
 
@@ -87,10 +87,10 @@ cJSON *store_task(struct store *s, int64_t task, const struct store_defaults *d,
 cJSON *store_turns(struct store *s, int64_t agent, struct err *e);
 /* At most STORE_ANSWER_MAX bytes, ids behind `after`; *more tells if that was not all. Long
  * texts are cut. state NULL, task 0: all. */
-cJSON *store_agent_list(struct store *s, const char *state, int64_t task, int64_t after, bool *more,
-	struct err *e);
-cJSON *store_task_list(struct store *s, int64_t after, const struct store_defaults *d, bool *more,
-	struct err *e);
+cJSON *store_agent_list(
+	struct store *s, const char *state, int64_t task, int64_t after, bool *more, struct err *e);
+cJSON *store_task_list(
+	struct store *s, int64_t after, const struct store_defaults *d, bool *more, struct err *e);
 /* Agents that have not ended: all, or those on the same repository as `from` without it. */
 int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e);
 bool store_agent_has_pull_request(struct store *s, int64_t agent);
@@ -115,8 +115,8 @@ int store_config_model(struct store *s, const char *role, const char *model, str
 /* --- answers kept under the asker's id --- */
 /* *answer: the caller frees it; NULL if there is none. */
 int store_request_find(struct store *s, const char *id, char **answer, struct err *e);
-int store_request_save(struct store *s, const char *id, const char *answer, int64_t at_ms,
-	struct err *e);
+int store_request_save(
+	struct store *s, const char *id, const char *answer, int64_t at_ms, struct err *e);
 int store_requests_purge(struct store *s, int64_t before_ms, struct err *e);
 
 #endif

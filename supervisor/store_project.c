@@ -40,9 +40,11 @@ static int turn(const struct fact *f, struct err *e)
 		source = text(f, "source", 64, &source_len);
 		prompt = text(f, "prompt", PROMPT_MAX, &prompt_len);
 		if (store_exec(f->s, e,
-			    "INSERT INTO turns(agent_id,turn,source,prompt,started_at) VALUES(?,?,?,?,?)"
+			    "INSERT INTO turns(agent_id,turn,source,prompt,started_at) "
+			    "VALUES(?,?,?,?,?)"
 			    " ON CONFLICT(agent_id,turn) DO UPDATE SET source=excluded.source,"
-			    "prompt=excluded.prompt,started_at=excluded.started_at,stop_reason=NULL,"
+			    "prompt=excluded.prompt,started_at=excluded.started_at,stop_reason="
+			    "NULL,"
 			    "ended_at=NULL",
 			    "iibbi", f->agent, count(f, "turn"), source, source_len, prompt,
 			    prompt_len, f->at) < 0)
@@ -50,14 +52,15 @@ static int turn(const struct fact *f, struct err *e)
 	} else if (strcmp(phase, "ended") == 0) {
 		stop = text(f, "stop_reason", 64, &stop_len);
 		if (store_exec(f->s, e,
-			    "UPDATE turns SET stop_reason=?3,ended_at=?4 WHERE agent_id=?1 AND turn=?2",
+			    "UPDATE turns SET stop_reason=?3,ended_at=?4 WHERE agent_id=?1 AND "
+			    "turn=?2",
 			    "iibi", f->agent, count(f, "turn"), stop, stop_len, f->at) < 0)
 			return -1;
 	} else {
 		return err_set(e, ERR_INVALID, "phase should be started or ended");
 	}
-	return store_exec(f->s, e, "UPDATE agents SET turn=max(turn,?2) WHERE id=?1", "ii", f->agent,
-		count(f, "turn"));
+	return store_exec(f->s, e, "UPDATE agents SET turn=max(turn,?2) WHERE id=?1", "ii",
+		f->agent, count(f, "turn"));
 }
 
 static int decision(const struct fact *f, struct err *e)

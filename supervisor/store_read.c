@@ -5,7 +5,7 @@
 #include "shared/json.h"
 #include "supervisor/store_sql.h"
 
-#define BRIEF_MAX 256	 /* bytes of a long text in a list */
+#define BRIEF_MAX 256	   /* bytes of a long text in a list */
 #define TURN_TEXT_MAX 1024 /* bytes of a text of a turn */
 #define TURNS_MAX 200
 #define LIST_MAX 10000
@@ -20,17 +20,51 @@
 static const struct column {
 	const char *name;
 	char type;
-} agent_columns[] = {
-	{"id", 'i'}, {"task_id", 'i'}, {"title", 'l'}, {"repository", 's'}, {"base", 's'},
-	{"branch", 's'}, {"state", 's'}, {"reason", 'l'}, {"turn", 'i'}, {"progress", 'l'},
-	{"thought", 'l'}, {"action", 'l'}, {"future", 'l'}, {"tokens_in", 'i'}, {"tokens_out", 'i'},
-	{"dollars", 'd'}, {"files", 'i'}, {"added", 'i'}, {"removed", 'i'}, {"tests", 's'},
-	{"pull_request", 's'}, {"epoch", 'i'}, {"pid", 'n'}, {"manager", 'b'}, {"created_at", 'i'},
-	{"started_at", 'n'}, {"ended_at", 'n'}, {"updated_at", 'i'},
-}, turn_columns[] = {
-	{"turn", 'i'}, {"source", 's'}, {"prompt", 'l'}, {"progress", 'l'}, {"thought", 'l'},
-	{"action", 'l'}, {"future", 'l'}, {"stop_reason", 's'}, {"started_at", 'i'},
-	{"ended_at", 'n'}, {"tokens_in", 'i'}, {"tokens_out", 'i'}, {"dollars", 'd'},
+} agent_columns[] =
+	{
+		{"id", 'i'},
+		{"task_id", 'i'},
+		{"title", 'l'},
+		{"repository", 's'},
+		{"base", 's'},
+		{"branch", 's'},
+		{"state", 's'},
+		{"reason", 'l'},
+		{"turn", 'i'},
+		{"progress", 'l'},
+		{"thought", 'l'},
+		{"action", 'l'},
+		{"future", 'l'},
+		{"tokens_in", 'i'},
+		{"tokens_out", 'i'},
+		{"dollars", 'd'},
+		{"files", 'i'},
+		{"added", 'i'},
+		{"removed", 'i'},
+		{"tests", 's'},
+		{"pull_request", 's'},
+		{"epoch", 'i'},
+		{"pid", 'n'},
+		{"manager", 'b'},
+		{"created_at", 'i'},
+		{"started_at", 'n'},
+		{"ended_at", 'n'},
+		{"updated_at", 'i'},
+},
+  turn_columns[] = {
+	  {"turn", 'i'},
+	  {"source", 's'},
+	  {"prompt", 'l'},
+	  {"progress", 'l'},
+	  {"thought", 'l'},
+	  {"action", 'l'},
+	  {"future", 'l'},
+	  {"stop_reason", 's'},
+	  {"started_at", 'i'},
+	  {"ended_at", 'n'},
+	  {"tokens_in", 'i'},
+	  {"tokens_out", 'i'},
+	  {"dollars", 'd'},
 };
 
 #define COLUMNS(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -64,8 +98,8 @@ static void add_text(cJSON *j, const char *name, sqlite3_stmt *q, int i, size_t 
 	json_add_text(j, name, text, n);
 }
 
-static cJSON *row(sqlite3_stmt *q, const struct column *c, int columns, size_t long_max,
-	size_t *bytes)
+static cJSON *row(
+	sqlite3_stmt *q, const struct column *c, int columns, size_t long_max, size_t *bytes)
 {
 	cJSON *j = cJSON_CreateObject();
 	int i;
@@ -86,8 +120,8 @@ static cJSON *row(sqlite3_stmt *q, const struct column *c, int columns, size_t l
 	return j;
 }
 
-static cJSON *task_row(sqlite3_stmt *q, const struct store_defaults *d, size_t long_max,
-	size_t *bytes)
+static cJSON *task_row(
+	sqlite3_stmt *q, const struct store_defaults *d, size_t long_max, size_t *bytes)
 {
 	cJSON *j = cJSON_CreateObject(), *part;
 	const char *model;
@@ -183,17 +217,18 @@ cJSON *store_turns(struct store *s, int64_t agent, struct err *e)
 	return finish(all, q, got);
 }
 
-cJSON *store_agent_list(struct store *s, const char *state, int64_t task, int64_t after, bool *more,
-	struct err *e)
+cJSON *store_agent_list(
+	struct store *s, const char *state, int64_t task, int64_t after, bool *more, struct err *e)
 {
-	sqlite3_stmt *q = task ? store_query(s, e,
-					 AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3"
-						       " AND(?2 IS NULL OR a.state=?2) ORDER BY a.id",
-					 "isi", task, state, after)
-			       : store_query(s, e,
-					 AGENT_COLUMNS "WHERE a.id>?2"
-						       " AND(?1 IS NULL OR a.state=?1) ORDER BY a.id",
-					 "si", state, after);
+	sqlite3_stmt *q =
+		task ? store_query(s, e,
+			       AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3"
+					     " AND(?2 IS NULL OR a.state=?2) ORDER BY a.id",
+			       "isi", task, state, after)
+		     : store_query(s, e,
+			       AGENT_COLUMNS "WHERE a.id>?2"
+					     " AND(?1 IS NULL OR a.state=?1) ORDER BY a.id",
+			       "si", state, after);
 	cJSON *all = cJSON_CreateArray();
 	size_t bytes = 0;
 	int got = q ? 1 : -1;
@@ -205,8 +240,8 @@ cJSON *store_agent_list(struct store *s, const char *state, int64_t task, int64_
 	return finish(all, q, got);
 }
 
-cJSON *store_task_list(struct store *s, int64_t after, const struct store_defaults *d, bool *more,
-	struct err *e)
+cJSON *store_task_list(
+	struct store *s, int64_t after, const struct store_defaults *d, bool *more, struct err *e)
 {
 	sqlite3_stmt *q = store_query(s, e, TASK_COLUMNS "WHERE id>? ORDER BY id", "i", after);
 	cJSON *all = cJSON_CreateArray();
@@ -240,8 +275,8 @@ int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, 
 
 bool store_agent_has_pull_request(struct store *s, int64_t agent)
 {
-	sqlite3_stmt *q = store_query(
-		s, NULL, "SELECT 1 FROM agents WHERE id=? AND pull_request IS NOT NULL", "i", agent);
+	sqlite3_stmt *q = store_query(s, NULL,
+		"SELECT 1 FROM agents WHERE id=? AND pull_request IS NOT NULL", "i", agent);
 	bool has = q && store_step(s, q, NULL) == 1;
 
 	if (q)
@@ -262,15 +297,16 @@ int64_t store_last_event(struct store *s)
 cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_t kinds, int limit,
 	int64_t *last, struct err *e)
 {
-	sqlite3_stmt *q =
-		agent ? store_query(s, e,
-				"SELECT id,stream,subject,kind,body FROM events WHERE stream='agent'"
-				" AND subject=? AND id>? ORDER BY id LIMIT ?",
-				"iii", agent, after, (int64_t)STORE_SCAN_MAX)
-		      : store_query(s, e,
-				"SELECT id,stream,subject,kind,body FROM events WHERE id>? ORDER BY id"
-				" LIMIT ?",
-				"ii", after, (int64_t)STORE_SCAN_MAX);
+	sqlite3_stmt *q = agent ? store_query(s, e,
+					  "SELECT id,stream,subject,kind,body FROM events WHERE "
+					  "stream='agent'"
+					  " AND subject=? AND id>? ORDER BY id LIMIT ?",
+					  "iii", agent, after, (int64_t)STORE_SCAN_MAX)
+				: store_query(s, e,
+					  "SELECT id,stream,subject,kind,body FROM events WHERE "
+					  "id>? ORDER BY id"
+					  " LIMIT ?",
+					  "ii", after, (int64_t)STORE_SCAN_MAX);
 	cJSON *all = cJSON_CreateArray(), *one;
 	size_t bytes = 0, body;
 	int got = q ? 1 : -1, seen = 0, n = 0;

@@ -31,11 +31,13 @@ static const char *const migrations[STORE_VERSION] = {
 	"CREATE UNIQUE INDEX events_seq ON events(subject, seq) WHERE stream = 'agent' AND seq > 0;"
 	"CREATE INDEX events_subject ON events(stream, subject, id);"
 	"CREATE TABLE turns(agent_id INTEGER NOT NULL, turn INTEGER NOT NULL, source TEXT NOT NULL,"
-	" prompt TEXT NOT NULL, progress TEXT NOT NULL DEFAULT '', thought TEXT NOT NULL DEFAULT '',"
+	" prompt TEXT NOT NULL, progress TEXT NOT NULL DEFAULT '', thought TEXT NOT NULL DEFAULT "
+	"'',"
 	" action TEXT NOT NULL DEFAULT '', future TEXT NOT NULL DEFAULT '', stop_reason TEXT,"
 	" started_at INTEGER NOT NULL, ended_at INTEGER, PRIMARY KEY(agent_id, turn))"
 	" STRICT, WITHOUT ROWID;"
-	"CREATE TABLE usage(id INTEGER PRIMARY KEY, agent_id INTEGER NOT NULL, turn INTEGER NOT NULL,"
+	"CREATE TABLE usage(id INTEGER PRIMARY KEY, agent_id INTEGER NOT NULL, turn INTEGER NOT "
+	"NULL,"
 	" role TEXT NOT NULL, model TEXT NOT NULL, tokens_in INTEGER NOT NULL,"
 	" tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL, dollars REAL,"
 	" at INTEGER NOT NULL) STRICT;"
@@ -43,8 +45,10 @@ static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE commands(agent_id INTEGER NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL,"
 	" body TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(agent_id, n)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE diffs(agent_id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE model_config(role TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE general_config(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE model_config(role TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT, WITHOUT "
+	"ROWID;"
+	"CREATE TABLE general_config(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT "
+	"ROWID;"
 	"CREATE TABLE requests(id TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX requests_at ON requests(at);",
@@ -103,15 +107,18 @@ int store_migrate(struct store *s, struct err *e)
 		return -1;
 	if (application != STORE_APPLICATION_ID && (application || version || tables))
 		return err_set(e, ERR_CONFLICT,
-			"this is a database of another program; it was left as it is: move it away, or "
+			"this is a database of another program; it was left as it is: move it "
+			"away, or "
 			"choose another folder with --state-dir");
 	if (version > STORE_VERSION)
 		return err_set(e, ERR_CONFLICT,
-			"this database has version %lld, this program knows up to %d; it was left as it "
+			"this database has version %lld, this program knows up to %d; it was left "
+			"as it "
 			"is: use the newer program that wrote it",
 			(long long)version, STORE_VERSION);
-	if (run(s, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
-		   "PRAGMA journal_size_limit=67108864;PRAGMA temp_store=MEMORY",
+	if (run(s,
+		    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
+		    "PRAGMA journal_size_limit=67108864;PRAGMA temp_store=MEMORY",
 		    e) < 0)
 		return -1;
 	s->full = true;

@@ -28,8 +28,8 @@ bool store_json_valid(struct store *s, const char *text, size_t n)
 	return valid;
 }
 
-int store_task_add(struct store *s, const struct store_task *t, int64_t at_ms, int64_t *id,
-	struct err *e)
+int store_task_add(
+	struct store *s, const struct store_task *t, int64_t at_ms, int64_t *id, struct err *e)
 {
 	if (store_exec(s, e,
 		    "INSERT INTO tasks(repository,base,title,description,agents,aider_arguments,"
@@ -45,11 +45,12 @@ int store_task_add(struct store *s, const struct store_task *t, int64_t at_ms, i
 	return 0;
 }
 
-int store_agent_add(struct store *s, int64_t task, const char *state, int64_t at_ms, int64_t *id,
-	struct err *e)
+int store_agent_add(
+	struct store *s, int64_t task, const char *state, int64_t at_ms, int64_t *id, struct err *e)
 {
 	if (store_exec(s, e,
-		    "INSERT INTO agents(task_id,branch,state,created_at,updated_at) VALUES(?,'',?,?,?)",
+		    "INSERT INTO agents(task_id,branch,state,created_at,updated_at) "
+		    "VALUES(?,'',?,?,?)",
 		    "isii", task, state, at_ms, at_ms) < 0)
 		return -1;
 	*id = sqlite3_last_insert_rowid(s->db);
@@ -60,7 +61,8 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 {
 	sqlite3_stmt *q = store_query(s, e,
 		"SELECT id,task_id,epoch,coalesce(pid,0),coalesce(pid_started,0),committed_seq,"
-		"command_done,coalesce((SELECT max(n) FROM commands WHERE agent_id=agents.id),0),state"
+		"command_done,coalesce((SELECT max(n) FROM commands WHERE "
+		"agent_id=agents.id),0),state"
 		" FROM agents ORDER BY id",
 		"");
 	struct store_agent_row row;
@@ -142,7 +144,8 @@ int store_agent_delete(struct store *s, int64_t agent, struct err *e)
 	if (store_exec(s, e, "DELETE FROM agents WHERE id=?", "i", agent) < 0)
 		return -1;
 	return store_exec(s, e,
-		"DELETE FROM tasks WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM agents WHERE task_id=?1)",
+		"DELETE FROM tasks WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM agents WHERE "
+		"task_id=?1)",
 		"i", task);
 }
 
@@ -208,8 +211,8 @@ cJSON *store_config(struct store *s, struct err *e)
 	while (q && (got = store_step(s, q, e)) == 1) {
 		value = cJSON_Parse((const char *)sqlite3_column_text(q, 2));
 		if (value)
-			cJSON_AddItemToObject(cJSON_GetObjectItemCaseSensitive(all,
-						      (const char *)sqlite3_column_text(q, 0)),
+			cJSON_AddItemToObject(cJSON_GetObjectItemCaseSensitive(
+						      all, (const char *)sqlite3_column_text(q, 0)),
 				(const char *)sqlite3_column_text(q, 1), value);
 	}
 	if (got >= 0)
@@ -222,16 +225,16 @@ int store_config_general(struct store *s, const char *key, const char *value, st
 {
 	if (!value)
 		return store_exec(s, e, "DELETE FROM general_config WHERE key=?", "s", key);
-	return store_exec(
-		s, e, "INSERT OR REPLACE INTO general_config(key,value) VALUES(?,?)", "ss", key, value);
+	return store_exec(s, e, "INSERT OR REPLACE INTO general_config(key,value) VALUES(?,?)",
+		"ss", key, value);
 }
 
 int store_config_model(struct store *s, const char *role, const char *model, struct err *e)
 {
 	if (!model)
 		return store_exec(s, e, "DELETE FROM model_config WHERE role=?", "s", role);
-	return store_exec(
-		s, e, "INSERT OR REPLACE INTO model_config(role,model) VALUES(?,?)", "ss", role, model);
+	return store_exec(s, e, "INSERT OR REPLACE INTO model_config(role,model) VALUES(?,?)", "ss",
+		role, model);
 }
 
 int store_request_find(struct store *s, const char *id, char **answer, struct err *e)
@@ -249,11 +252,11 @@ int store_request_find(struct store *s, const char *id, char **answer, struct er
 	return got < 0 ? -1 : 0;
 }
 
-int store_request_save(struct store *s, const char *id, const char *answer, int64_t at_ms,
-	struct err *e)
+int store_request_save(
+	struct store *s, const char *id, const char *answer, int64_t at_ms, struct err *e)
 {
-	return store_exec(s, e, "INSERT OR REPLACE INTO requests(id,answer,at) VALUES(?,?,?)", "ssi",
-		id, answer, at_ms);
+	return store_exec(s, e, "INSERT OR REPLACE INTO requests(id,answer,at) VALUES(?,?,?)",
+		"ssi", id, answer, at_ms);
 }
 
 int store_requests_purge(struct store *s, int64_t before_ms, struct err *e)

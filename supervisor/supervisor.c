@@ -392,8 +392,7 @@ static int open_sockets(struct supervisor *s, struct err *e)
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), e);
 	if (!s->events_pub)
 		return err_wrap(e, "%s", url);
-	s->ingest_sub =
-		bus_sub_listen(s->loop, paths_ingest_url(&s->paths, url), on_frame, s, e);
+	s->ingest_sub = bus_sub_listen(s->loop, paths_ingest_url(&s->paths, url), on_frame, s, e);
 	if (!s->ingest_sub)
 		return err_wrap(e, "%s", url);
 	bus_sub_on_drained(s->ingest_sub, on_drained);

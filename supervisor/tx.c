@@ -51,8 +51,8 @@ int tx_event(struct supervisor *s, const char *stream, int64_t subject, enum eve
 	return done;
 }
 
-int tx_command(struct supervisor *s, struct member *m, const char *kind, const cJSON *body,
-	struct err *e)
+int tx_command(
+	struct supervisor *s, struct member *m, const char *kind, const cJSON *body, struct err *e)
 {
 	char *text;
 	int done;
@@ -60,7 +60,8 @@ int tx_command(struct supervisor *s, struct member *m, const char *kind, const c
 	tx_touch(s, m);
 	if (m->next_command - m->command_done >= TX_COMMANDS_MAX)
 		return err_set(e, ERR_LIMIT,
-			"agent %lld has %d messages and commands that it has not taken yet: try again "
+			"agent %lld has %d messages and commands that it has not taken yet: try "
+			"again "
 			"when it has started its next turn",
 			(long long)m->id, TX_COMMANDS_MAX);
 	text = body ? json_print(body) : strdup("{}");

@@ -27,8 +27,8 @@ int tx_load(struct supervisor *s, struct member *m, bool alive, struct err *e);
 
 /* A command to the agent's worker; body is borrowed. ERR_LIMIT: too many wait. */
 #define TX_COMMANDS_MAX 256
-int tx_command(struct supervisor *s, struct member *m, const char *kind, const cJSON *body,
-	struct err *e);
+int tx_command(
+	struct supervisor *s, struct member *m, const char *kind, const cJSON *body, struct err *e);
 
 /* An event of our own: body (taken, may be NULL) gets seq, at and by. */
 int tx_event(struct supervisor *s, const char *stream, int64_t subject, enum event_kind kind,

@@ -288,8 +288,8 @@ static void test_load(void **state)
 
 		assert_int_equal(t.what, table[i].what);
 		assert_int_equal(a.state, table[i].then);
-		assert_int_equal(a.process == PROCESS_RUNNING,
-			table[i].alive || (t.what & AGENT_DO_SPAWN));
+		assert_int_equal(
+			a.process == PROCESS_RUNNING, table[i].alive || (t.what & AGENT_DO_SPAWN));
 	}
 }
 
@@ -374,7 +374,8 @@ static void test_queue_random(void **state)
 				for (first = 0, i = 63; i > 0; i--)
 					first = in[i] ? i : first;
 				if (queue_next(&q) != first)
-					fail_msg("seed %llu: wrong order", (unsigned long long)seed);
+					fail_msg(
+						"seed %llu: wrong order", (unsigned long long)seed);
 				n -= first > 0;
 				in[first] = false;
 			}

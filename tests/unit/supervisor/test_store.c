@@ -59,10 +59,19 @@ static struct store *open_store(void **state)
 
 static int64_t add_agent(struct store *s, const char *repository)
 {
-	struct store_task t = {.repository = repository, .base = "main", .title = "T\"itle",
-		.description = "words", .aider_arguments = "", .test_command = "make check",
-		.permission = "allow", .agent_model = "", .aider_model = "openai/x", .agents = 1,
-		.limit_turns = 7, .manager = true, .pull_request = true};
+	struct store_task t = {.repository = repository,
+		.base = "main",
+		.title = "T\"itle",
+		.description = "words",
+		.aider_arguments = "",
+		.test_command = "make check",
+		.permission = "allow",
+		.agent_model = "",
+		.aider_model = "openai/x",
+		.agents = 1,
+		.limit_turns = 7,
+		.manager = true,
+		.pull_request = true};
 	int64_t task, agent;
 	struct err e;
 
@@ -177,8 +186,11 @@ static int project(struct store *s, int64_t agent, enum event_kind kind, const c
 
 static void test_projection(void **state)
 {
-	struct store_defaults d = {.agent_model = "openai/y", .aider_model = "openai/z",
-		.limit_turns = 50, .limit_minutes = 120, .limit_dollars = 5};
+	struct store_defaults d = {.agent_model = "openai/y",
+		.aider_model = "openai/z",
+		.limit_turns = 50,
+		.limit_minutes = 120,
+		.limit_dollars = 5};
 	struct store *s = open_store(state);
 	struct err e;
 	int64_t agent;
@@ -201,9 +213,10 @@ static void test_projection(void **state)
 	assert_int_equal(project(s, agent, EVENT_TURN,
 				 "{\"turn\":1,\"phase\":\"ended\",\"stop_reason\":\"end_turn\"}"),
 		0);
-	assert_int_equal(project(s, agent, EVENT_DECISION,
-				 "{\"turn\":1,\"progress\":\"p\",\"thought\":\"t\",\"action\":\"/finish\","
-				 "\"future\":\"f\",\"accepted\":true}"),
+	assert_int_equal(
+		project(s, agent, EVENT_DECISION,
+			"{\"turn\":1,\"progress\":\"p\",\"thought\":\"t\",\"action\":\"/finish\","
+			"\"future\":\"f\",\"accepted\":true}"),
 		0);
 	assert_int_equal(project(s, agent, EVENT_DECISION,
 				 "{\"turn\":1,\"progress\":\"bad\",\"accepted\":false}"),
