@@ -294,30 +294,34 @@ static int start_error(struct err *e, int code, const struct child_spec *spec)
 
 static int spawn(struct child *c, const struct child_spec *spec, struct stdio *s)
 {
-	_cleanup_free_ char **argv = build_argv(spec);
 	static char *no_env[] = {NULL};
 	uv_process_options_t options = {
 		.exit_cb = process_ended,
-		.file = argv ? argv[0] : NULL,
-		.args = argv,
-		.env = spec->env ? (char **)(uintptr_t)spec->env : no_env,
 		.cwd = spec->cwd,
 		.flags = UV_PROCESS_DETACHED, /* setsid: a group of its own */
 		.stdio_count = 3,
 		.stdio = s->container,
 	};
+	char **argv;
+	int code;
 
-	if (!argv)
-		return UV_E2BIG;
 	/* Behind setpriv a missing program would only show as an exit code. */
 	if (spec->argv[0][0] != '/')
 		return UV_ENOENT;
 	if (access(spec->argv[0], X_OK) < 0)
 		return -errno;
+	argv = build_argv(spec);
+	if (!argv)
+		return UV_E2BIG;
+	options.file = argv[0];
+	options.args = argv;
+	options.env = spec->env ? (char **)(uintptr_t)spec->env : no_env;
 	seal_descriptors();
 	c->process_open = true;
 	c->handles++;
-	return uv_spawn(c->loop, &c->process, &options);
+	code = uv_spawn(c->loop, &c->process, &options);
+	free(argv);
+	return code;
 }
 
 struct child *child_start(uv_loop_t *loop, const struct child_spec *spec,

@@ -25,8 +25,6 @@ struct dotenv {
 	int skipped;
 };
 
-extern char **environ;
-
 static bool name_start(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
@@ -70,16 +68,12 @@ static char *copy(const char *text, size_t n)
 	return out;
 }
 
-/* Reads a quoted value whose opening quote is *p. NULL if it does not end or is
- * followed by anything but a comment. */
-static char *read_quoted(const char *p, const char *end)
+/* Writes the quoted value whose opening quote is *p into out, which has room for
+ * all up to end. False if it does not end or is followed by anything but a comment. */
+static bool unquote(const char *p, const char *end, char *out)
 {
-	_cleanup_free_ char *out = malloc((size_t)(end - p) + 1);
 	char quote = *p++;
-	size_t n = 0;
 
-	if (!out)
-		abort();
 	for (; p < end && *p != quote; p++) {
 		char c = *p;
 
@@ -87,15 +81,23 @@ static char *read_quoted(const char *p, const char *end)
 			p++;
 			c = *p == 'n' ? '\n' : *p == 't' ? '\t' : *p;
 		}
-		out[n++] = c;
+		*out++ = c;
 	}
+	*out = '\0';
 	if (p == end)
-		return NULL;
+		return false;
 	p = skip_blanks(p + 1, end);
-	if (p < end && *p != '#')
-		return NULL;
-	out[n] = '\0';
-	return take_ptr(out);
+	return p == end || *p == '#';
+}
+
+static char *read_quoted(const char *p, const char *end)
+{
+	char *out = copy(p, (size_t)(end - p));
+
+	if (unquote(p, end, out))
+		return out;
+	free(out);
+	return NULL;
 }
 
 /* The value of NAME=value; a comment starts at a # behind a blank. */
@@ -202,51 +204,47 @@ static void register_environment(void)
 	}
 }
 
-/* Reads at most DOTENV_MAX_BYTES + 1 bytes, so that a longer file shows. */
-static char *read_file(const char *path, size_t *n, struct err *e)
+/* Reads at most DOTENV_MAX_BYTES + 1 bytes into text, so that a longer file shows. A
+ * missing file is an empty one. */
+static int read_file(const char *path, char *text, size_t *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ char *text = malloc(DOTENV_MAX_BYTES + 1);
 	struct stat st;
 
 	*n = 0;
-	if (!text)
-		abort();
-	if (fd < 0) {
-		if (errno == ENOENT)
-			return take_ptr(text);
-		err_errno(e, "read %s", path);
-		return NULL;
-	}
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
-		err_set(e, ERR_INVALID, "read %s: is not a file", path);
-		return NULL;
-	}
-	for (;;) {
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "read %s", path);
+	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "read %s: is not a file", path);
+	while (*n <= DOTENV_MAX_BYTES) {
 		ssize_t got = read(fd, text + *n, DOTENV_MAX_BYTES + 1 - *n);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0) {
-			err_errno(e, "read %s", path);
-			return NULL;
-		}
+		if (got < 0)
+			return err_errno(e, "read %s", path);
+		if (got == 0)
+			break;
 		*n += (size_t)got;
-		if (got == 0 || *n == DOTENV_MAX_BYTES + 1)
-			return take_ptr(text);
 	}
+	return 0;
 }
 
 struct dotenv *dotenv_load(const char *path, struct err *e)
 {
+	struct dotenv *d = NULL;
+	char *text = malloc(DOTENV_MAX_BYTES + 1);
 	size_t n;
-	_cleanup_free_ char *text = read_file(path, &n, e);
-	struct dotenv *d = text ? dotenv_parse(text, n, e) : NULL;
 
-	if (text)
-		explicit_bzero(text, n);
-	if (!d && text)
-		err_wrap(e, "%s", path);
+	if (!text)
+		abort();
+	if (read_file(path, text, &n, e) == 0) {
+		d = dotenv_parse(text, n, e);
+		if (!d)
+			err_wrap(e, "%s", path);
+	}
+	explicit_bzero(text, n);
+	free(text);
 	if (d)
 		register_environment();
 	return d;

@@ -30,6 +30,7 @@
 #define SPOOL_READ_AHEAD 4096		      /* most records come with one read */
 #define SPOOL_TRUNCATE_BYTES (64 * 1024)      /* all acknowledged: larger files are emptied */
 #define SPOOL_COMPACT_BYTES (4 * 1024 * 1024) /* acknowledged beginning worth a copy */
+#define SPOOL_COPY_BYTES (16 * 1024)
 #define SPOOL_FRAME_MAX (EVENT_HEADER_MAX + EVENT_BODY_MAX)
 
 struct spool {
@@ -474,14 +475,12 @@ int spool_read(struct spool *s, int64_t seq, const char **frame, size_t *n, stru
 
 static int copy_rest(struct spool *s, int fd, struct err *e)
 {
-	_cleanup_free_ char *block = malloc(SPOOL_TRUNCATE_BYTES);
+	char block[SPOOL_COPY_BYTES];
 	int64_t from = s->acked_end;
 	int64_t to = SPOOL_HEADER;
 
-	if (!block)
-		abort();
 	while (from < s->size) {
-		ssize_t got = read_at(s->fd, block, SPOOL_TRUNCATE_BYTES, from);
+		ssize_t got = read_at(s->fd, block, sizeof(block), from);
 
 		if (got <= 0)
 			return err_errno(e, "read %s", s->path);
