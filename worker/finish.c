@@ -435,8 +435,6 @@ static void on_push_timer(uv_timer_t *t)
 static void on_pushed(void *arg, const struct err *e)
 {
 	struct finish *f = arg;
-	char reason[ERR_TEXT_BYTES + 320];
-
 	if (called_off(f))
 		return;
 	if (!e) {
@@ -453,10 +451,14 @@ static void on_pushed(void *arg, const struct err *e)
 		uv_timer_start(&f->timer, on_push_timer, (uint64_t)delay_ms, 0);
 		return;
 	}
-	snprintf(reason, sizeof reason, "the branch %.255s stays in the workspace; push: %s",
-		f->w->task.branch, e->text);
-	tell_step(f, no_pull_because(f->w) ? "skipped" : "failed", e->text);
-	end(f, reason);
+	if (no_pull_because(f->w)) {
+		/* Nobody promised a push: the branch in the workspace is the result. */
+		tell_step(f, "skipped", e->text);
+		stored(f)->step = FINISH_PULL;
+		next_step(f);
+		return;
+	}
+	fail(f, "the branch could not be pushed", e);
 }
 
 static void try_push(struct finish *f)
