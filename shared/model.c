@@ -174,6 +174,41 @@ static const char *set(const char *(*get)(void *arg, const char *name), void *ar
 	return v && v[0] ? v : NULL;
 }
 
+const char *model_key(
+	const struct model_provider *p, const char *(*get)(void *arg, const char *name), void *arg)
+{
+	const char *variable;
+
+	return set(get, arg, p->key_variable, p->key_also, &variable);
+}
+
+const char *model_base(
+	const struct model_provider *p, const char *(*get)(void *arg, const char *name), void *arg)
+{
+	const char *variable;
+
+	return set(get, arg, p->base_variable, p->base_also, &variable);
+}
+
+static bool same(const char *word, const char *name, size_t n)
+{
+	return word && strlen(word) == n && memcmp(word, name, n) == 0;
+}
+
+bool model_variable(const char *name, size_t n)
+{
+	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++) {
+		const struct model_provider *p = &providers[i];
+
+		if (same(p->key_variable, name, n) || same(p->base_variable, name, n))
+			return true;
+		for (size_t k = 0; k < MODEL_ALSO; k++)
+			if (same(p->key_also[k], name, n) || same(p->base_also[k], name, n))
+				return true;
+	}
+	return false;
+}
+
 static int check_base(const char *base, const char *variable, struct err *e)
 {
 	size_t n = strlen(base);

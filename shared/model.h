@@ -38,6 +38,17 @@ int model_parse(const char *text, struct model *m, struct err *e);
 
 const struct model_provider *model_providers(size_t *n);
 
+/* Borrowed value of the provider's key or base URL, under whichever of its names it
+ * is set (get: name → value or NULL); NULL if it is not set. */
+const char *model_key(
+	const struct model_provider *p, const char *(*get)(void *arg, const char *name), void *arg);
+const char *model_base(
+	const struct model_provider *p, const char *(*get)(void *arg, const char *name), void *arg);
+
+/* True if the n bytes are the name of some provider's variable: what a process that
+ * asks a model needs of the environment. */
+bool model_variable(const char *name, size_t n);
+
 /* Where to send a chat completion, from the environment as given by get (name →
  * value or NULL). url: PATHS-sized buffer of at least 1024 bytes, ends in
  * "/chat/completions". *key: borrowed, NULL if none is needed. Who starts another

@@ -172,6 +172,26 @@ static void the_table_is_whole(void **state)
 	}
 }
 
+static void knows_every_name_of_a_variable(void **state)
+{
+	const char *env[] = {"GOOGLE_API_KEY", "g", "OPENAI_BASE_URL", "http://h", NULL};
+	struct model m;
+	struct err e;
+
+	(void)state;
+	assert_true(model_variable("OPENROUTER_API_KEY=x", 18));
+	assert_true(model_variable("GOOGLE_API_KEY", 14));
+	assert_true(model_variable("OPENAI_BASE_URL", 15));
+	assert_false(model_variable("OPENAI_BASE", 11));
+	assert_false(model_variable("", 0));
+	assert_int_equal(model_parse("gemini/x", &m, &e), 0);
+	assert_string_equal(model_key(m.provider, look, env), "g");
+	assert_null(model_base(m.provider, look, env));
+	assert_int_equal(model_parse("openai/x", &m, &e), 0);
+	assert_null(model_key(m.provider, look, env));
+	assert_string_equal(model_base(m.provider, look, env), "http://h");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +199,7 @@ int main(void)
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(finds_endpoints),
 		cmocka_unit_test(the_table_is_whole),
+		cmocka_unit_test(knows_every_name_of_a_variable),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);
