@@ -1,23 +1,24 @@
 #include "webui/control.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "shared/bus.h"
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "shared/paths.h"
 #include "shared/rpc.h"
 
 #define ANSWER_MAX (16 * 1024 * 1024)
+#define SOCKET_ACCEPTS 0x10000 /* __SO_ACCEPTCON in the kernel's net.h */
 
 struct control {
 	struct bus_asker *asker;
-	struct sockaddr_un socket;
+	char path[PATHS_MAX];
 	ino_t greeted; /* the supervisor's socket that knows us; used by one thread */
 	struct timespec greeted_since; /* a new file may have an old one's number */
 };
@@ -28,8 +29,7 @@ struct control *control_new(const char *control_url, struct err *e)
 
 	if (!c)
 		abort();
-	c->socket.sun_family = AF_UNIX;
-	snprintf(c->socket.sun_path, sizeof c->socket.sun_path, "%s",
+	snprintf(c->path, sizeof c->path, "%s",
 		!strncmp(control_url, "ipc://", 6) ? control_url + 6 : control_url);
 	c->asker = bus_asker_dial(control_url, e);
 	if (!c->asker) {
@@ -47,12 +47,29 @@ void control_free(struct control *c)
 	free(c);
 }
 
-/* nng would wait for a supervisor that may never come; a plain connect knows. */
+/* nng would wait for a supervisor that may never come, and a bare connect to see
+ * whether there is one can make nng 1.5.2's listener spin: the kernel's list knows. */
+static bool listening(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/net/unix", "re");
+	char line[PATHS_MAX + 128];
+	size_t n = strlen(path);
+	unsigned flags;
+	int at;
+
+	while (f && fgets(line, sizeof line, f)) {
+		at = 0; /* Num RefCount Protocol Flags Type St Inode Path */
+		if (sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at &&
+			(flags & SOCKET_ACCEPTS) && !strncmp(line + at, path, n) &&
+			line[(size_t)at + n] == '\n')
+			return true;
+	}
+	return false;
+}
+
 static int supervisor_there(const struct control *c, struct err *e)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&c->socket, sizeof c->socket) == 0)
+	if (listening(c->path))
 		return 0;
 	return err_set(e, ERR_UNAVAILABLE,
 		"the supervisor does not run: start it with `100x up`. Agents that were started "
@@ -93,7 +110,7 @@ void control_hello(struct control *c, int pid, int port)
 	struct stat st;
 	struct err e;
 
-	if (stat(c->socket.sun_path, &st) < 0 ||
+	if (stat(c->path, &st) < 0 ||
 		(st.st_ino == c->greeted &&
 			!memcmp(&st.st_ctim, &c->greeted_since, sizeof st.st_ctim)))
 		return;

@@ -108,6 +108,27 @@ static bool has_body(const struct mg_request_info *info)
 	return false;
 }
 
+static int refuse(struct mg_connection *conn, int status)
+{
+	struct http_exchange x = {
+		.conn = conn, .info = mg_get_request_info(conn), .body_done = false, .fd = -1};
+	char body[160];
+
+	int n = snprintf(body, sizeof body,
+		"{\"error\":{\"kind\":\"%s\",\"message\":\"the request was refused: %s\"}}",
+		status >= 500 ? "internal" : "protocol", status_text(status));
+	http_reply(&x, status, "application/json", body, (size_t)n);
+	return status;
+}
+
+/* A request that civetweb itself refuses (no HTTP, headers too long, too slow). */
+static int on_http_error(struct mg_connection *conn, int status, const char *message)
+{
+	(void)message;
+	refuse(conn, status);
+	return 0;
+}
+
 static int on_request(struct mg_connection *conn)
 {
 	const struct mg_request_info *info = mg_get_request_info(conn);
@@ -115,24 +136,12 @@ static int on_request(struct mg_connection *conn)
 	struct http_exchange x = {
 		.conn = conn, .info = info, .body_done = !has_body(info), .fd = -1};
 
+	/* civetweb leaves out what does not fit: an Origin could be among it. */
+	if (info->num_headers >= MG_MAX_HEADERS)
+		return refuse(conn, 431);
 	s->handler(s->arg, &x);
 	free(x.body);
 	return x.status ? x.status : 500;
-}
-
-/* A request that civetweb itself refuses (no HTTP, headers too long, too slow). */
-static int on_http_error(struct mg_connection *conn, int status, const char *message)
-{
-	struct http_exchange x = {
-		.conn = conn, .info = mg_get_request_info(conn), .body_done = false, .fd = -1};
-	char body[160];
-
-	(void)message;
-	int n = snprintf(body, sizeof body,
-		"{\"error\":{\"kind\":\"%s\",\"message\":\"the request was refused: %s\"}}",
-		status >= 500 ? "internal" : "protocol", status_text(status));
-	http_reply(&x, status, "application/json", body, (size_t)n);
-	return 0;
 }
 
 static int on_log_message(const struct mg_connection *conn, const char *message)

@@ -1,0 +1,480 @@
+// The REST interface, the event streams and signing in, with a real supervisor.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net from 'node:net';
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import Ajv from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { deadline, freePort, makeRepository, patience, program, root, run, startStack, support } from '../support/stack.mjs';
+
+let stack, repository, document, validate;
+
+before(async () => {
+  stack = await startStack();
+  repository = await makeRepository(stack.dir);
+  await stack.startWebui();
+  document = JSON.parse(await readFile(path.join(root, 'webui/openapi.json'), 'utf8'));
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  addFormats(ajv);
+  ajv.addSchema(document, 'api');
+  validate = (pointer) => ajv.getSchema(`api#${pointer}`);
+});
+
+after(async () => {
+  assert.deepEqual(await stack.stop(), [], 'processes left behind');
+});
+
+// One request; body is sent as it is. Answers {status, headers, text, json}.
+function ask(method, target, { headers = {}, body, token = stack.token, port = stack.port } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port, method, path: target, agent: false,
+      headers: { host: `localhost:${port}`, ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...(body !== undefined ? { 'content-length': Buffer.byteLength(body) } : {}), ...headers } }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (chunk) => { text += chunk; });
+      answer.on('end', () => {
+        let json;
+        try { json = JSON.parse(text); } catch { json = undefined; }
+        resolve({ status: answer.statusCode, headers: answer.headers, text, json });
+      });
+      answer.on('error', reject);
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+const api = (method, target, value, options = {}) => ask(method, `/api/v1${target}`, value === undefined ? options :
+  { ...options, body: JSON.stringify(value), headers: { 'content-type': 'application/json', ...options.headers } });
+
+// Bytes as they are on the wire; answers what came until the server closed.
+async function raw(text) {
+  const socket = net.connect(stack.port, '127.0.0.1');
+  let got = '';
+  socket.setEncoding('utf8').on('data', (chunk) => { got += chunk; }).on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(text);
+  await deadline(once(socket, 'close'), 20000 * patience, 'the server to close');
+  return got;
+}
+
+const cookieOf = (answer) => answer.headers['set-cookie'][0].split(';')[0];
+const by = (cookie) => ({ token: null, headers: { cookie } });
+
+// An open event stream: `events` grows; until(test) waits for one.
+function openStream(query = '', { headers = {}, port = stack.port } = {}) {
+  const stream = { events: [], ids: [], retry: undefined, waiting: [] };
+  stream.opened = new Promise((resolve, reject) => {
+    stream.request = http.get({ host: '127.0.0.1', port, path: `/api/v1/events${query}`, agent: false,
+      headers: { host: `localhost:${port}`, authorization: `Bearer ${stack.token}`, ...headers } }, (answer) => {
+      stream.status = answer.statusCode;
+      stream.headers = answer.headers;
+      let text = '';
+      answer.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+        for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) take(text.slice(0, end));
+        for (const wake of stream.waiting.splice(0)) wake();
+        resolve();
+      });
+      answer.on('error', () => {});
+      stream.closed = new Promise((done) => answer.on('close', done));
+      if (answer.statusCode !== 200) answer.on('end', resolve);
+    });
+    stream.request.on('error', reject);
+  });
+  const take = (block) => {
+    const event = {};
+    for (const line of block.split('\n')) {
+      const [, name, value] = /^([a-z]*): ?(.*)$/.exec(line) ?? [];
+      if (name === 'id') stream.last = Number(value);
+      if (name === 'retry') stream.retry = Number(value);
+      if (name) event[name] = value;
+    }
+    if (event.data) {
+      const data = JSON.parse(event.data);
+      assert.equal(event.event, data.kind);
+      assert.equal(Number(event.id), data.id);
+      stream.events.push(data);
+      stream.ids.push(data.id);
+    }
+  };
+  stream.until = (wanted, what) => deadline((async () => {
+    for (;;) {
+      const found = stream.events.find(wanted);
+      if (found) return found;
+      await new Promise((wake) => stream.waiting.push(wake));
+    }
+  })(), 30000 * patience, what);
+  stream.close = () => { stream.request.on('error', () => {}); stream.request.destroy(); };
+  return stream;
+}
+
+// A closed stream is noticed within a second and given back then.
+async function openWhenFree(query, options) {
+  return await deadline((async () => {
+    for (;;) {
+      const stream = openStream(query, options);
+      await stream.opened;
+      if (stream.status === 200) return stream;
+      await setTimeout(100);
+    }
+  })(), 20000 * patience, 'a stream to be free');
+}
+
+async function create(script, options = {}) {
+  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(script)] } });
+  const answer = await api('POST', '/tasks', { repository, tasks: [{ title: 'change it', description: 'Write.' }], manager: false, ...options });
+  assert.equal(answer.status, 201, answer.text);
+  return answer.json.tasks[0].agents[0];
+}
+
+const work = { turns: [{ steps: [{ text: 'Writing <b>.\n' }, { usage: { model: 'openai/x', tokens_in: 10, tokens_out: 2, tokens_cached: 1, dollars: 0.01 } },
+  { write: { path: 'hello.txt', text: 'hello\n' } }, { commit: 'Say hello' }] }] };
+const busy = { turns: [{ steps: [{ text: 'started\n' }, { silence_ms: 600000 }] }] };
+
+test('the printed URL becomes a cookie, which lasts over a restart until signing out', async () => {
+  assert.equal((await stat(path.join(stack.stateDir, 'webui.token'))).mode & 0o777, 0o600);
+  const wrong = await ask('GET', `/sign-in?token=${'0'.repeat(64)}`, { token: null });
+  assert.equal(wrong.status, 403);
+  assert.equal(wrong.headers['set-cookie'], undefined);
+  const answer = await ask('GET', `/sign-in?token=${stack.token}`, { token: null });
+  assert.equal(answer.status, 303);
+  assert.equal(answer.headers.location, '/');
+  const flags = answer.headers['set-cookie'][0].split('; ');
+  for (const flag of ['HttpOnly', 'SameSite=Strict', 'Path=/']) assert.ok(flags.includes(flag), flag);
+  const cookie = cookieOf(answer);
+  const id = cookie.split('=')[1];
+  assert.ok(!(await readFile(path.join(stack.stateDir, 'webui.sessions'), 'utf8')).includes(id), 'a session id is stored');
+  assert.equal((await api('GET', '/agents', undefined, by(cookie))).status, 200);
+  assert.equal((await api('GET', '/agents', undefined, { token: null })).status, 401);
+  assert.equal((await api('GET', '/agents', undefined, { token: '0'.repeat(64) })).status, 401);
+  assert.equal((await api('GET', '/agents', undefined, by(`${cookie}0`))).status, 401);
+
+  const posted = await api('POST', '/session', { token: stack.token }, by(cookie));
+  assert.equal(posted.status, 200);
+  assert.notEqual(cookieOf(posted), cookie, 'signing in keeps no session id');
+
+  stack.webui.kill('SIGKILL');
+  await stack.webui.ended;
+  await stack.startWebui({ port: stack.port });
+  assert.equal((await api('GET', '/agents', undefined, by(cookie))).status, 200);
+  const stream = openStream('', by(cookie));
+  await stream.opened;
+  const out = await api('DELETE', '/session', undefined, by(cookie));
+  assert.deepEqual(out.json, { signed_in: false });
+  assert.equal((await api('GET', '/agents', undefined, by(cookie))).status, 401);
+});
+
+test('requests of other sites are refused before anything is done', async () => {
+  const host = `localhost:${stack.port}`;
+  const value = { repository, tasks: [{ title: 'forged' }] };
+  for (const headers of [
+    { host: 'evil.example' }, { host: `evil.example:${stack.port}` }, { host: 'localhost' }, { host: `localhost:${stack.port + 1}` },
+    { origin: 'http://evil.example' }, { origin: 'null' }, { origin: `http://${host}.evil.example` }, { origin: `http://localhost:${stack.port + 1}` },
+    { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' },
+  ]) {
+    for (const [method, target] of [['POST', '/tasks'], ['DELETE', '/agents/1'], ['POST', '/session'], ['GET', '/agents'], ['GET', '/events']]) {
+      const answer = await api(method, target, method === 'POST' ? value : undefined, { headers });
+      assert.equal(answer.status, 403, `${method} ${target} ${JSON.stringify(headers)}: ${answer.text}`);
+      assert.equal(answer.headers['access-control-allow-origin'], undefined);
+    }
+  }
+  const options = await api('OPTIONS', '/tasks', undefined, { headers: { origin: `http://${host}`, 'access-control-request-method': 'POST' } });
+  assert.equal(options.status, 405);
+  for (const name of Object.keys(options.headers)) assert.ok(!name.startsWith('access-control'), name);
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonx']) {
+    const answer = await api('POST', '/tasks', value, { headers: { 'content-type': type } });
+    assert.equal(answer.status, 415, type);
+  }
+  assert.equal((await api('GET', '/tasks')).json.tasks.length, 0);
+  const own = await api('GET', '/agents', undefined, { headers: { origin: `http://${host}`, 'sec-fetch-site': 'same-origin' } });
+  assert.equal(own.status, 200);
+});
+
+test('every answer carries the security headers', async () => {
+  for (const [method, target] of [['GET', '/'], ['GET', '/agents/7'], ['GET', '/nothing.js'], ['GET', '/api/v1/agents'], ['GET', '/api/v1/nothing'], ['POST', '/']]) {
+    const { headers } = await ask(method, target);
+    assert.match(headers['content-security-policy'], /default-src 'none'.*frame-ancestors 'none'.*require-trusted-types-for 'script'/);
+    assert.ok(!headers['content-security-policy'].includes('unsafe'));
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+    assert.equal(headers['referrer-policy'], 'no-referrer');
+    assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
+  }
+});
+
+test('bad bodies and framings are refused with a reason', async () => {
+  const json = { 'content-type': 'application/json' };
+  const post = (body, headers = json) => ask('POST', '/api/v1/tasks', { body, headers });
+  const large = `{"repository":"${'x'.repeat(1 << 20)}"}`;
+  assert.equal((await post(large)).status, 413);
+  const chunked = await raw(`POST /api/v1/tasks HTTP/1.1\r\nHost: localhost:${stack.port}\r\nAuthorization: Bearer ${stack.token}\r\n` +
+    `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`);
+  assert.match(chunked, /^HTTP\/1\.1 413 /);
+  const both = await raw(`POST /api/v1/tasks HTTP/1.1\r\nHost: localhost:${stack.port}\r\nAuthorization: Bearer ${stack.token}\r\n` +
+    'Content-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n');
+  assert.match(both, /^HTTP\/1\.1 400 /);
+  assert.match(await raw(`GET /api/v1/agents HTTP/1.1\r\nHost: localhost:${stack.port}\r\nHost: localhost:${stack.port}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 /);
+  assert.match(await raw(`GET / HTTP/1.1\r\nHost: localhost:${stack.port}\r\nX: ${'y'.repeat(64 << 10)}\r\n\r\n`), /^HTTP\/1\.1 4\d\d |^$/);
+  // civetweb reads 64 headers: what comes behind could be an Origin.
+  assert.match(await raw(`GET / HTTP/1.1\r\nHost: localhost:${stack.port}\r\n${'X: y\r\n'.repeat(64)}Origin: http://evil.example\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  assert.match(await raw('\x16\x03\x01\x02\x00\x01\x00\r\n\r\n'), /^HTTP\/1\.1 400 |^$/);
+
+  const broken = await post('{"repository":"x",}');
+  assert.equal(broken.status, 400);
+  assert.match(broken.json.error.message, /byte 18/);
+  const unknown = await post(JSON.stringify({ repository, tasks: [{ title: 'x' }], colour: 'red' }));
+  assert.equal(unknown.status, 400);
+  assert.equal(unknown.json.error.field, 'colour');
+  const many = await post(JSON.stringify({ repository, tasks: [{ title: 'x' }], agents_per_task: 11 }));
+  assert.equal(many.status, 400);
+  assert.equal(many.json.error.field, 'agents_per_task');
+  for (const target of ['/agents?state=asleep', '/agents?colour=red', '/agents?task=x', '/agents/1/events?limit=0', '/agents/1/events?kinds=x;y', '/status?x=1']) {
+    assert.equal((await api('GET', target)).status, 400, target);
+  }
+  assert.equal((await api('GET', '/tasks')).json.tasks.length, 0);
+});
+
+test('paths never leave the table of files', async () => {
+  for (const target of ['/../../etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/..%2f..%2fetc/passwd', '//etc/passwd', '/.env', '/index.html%00.js', '/a\\..\\b', '/api/v1/../../etc/passwd']) {
+    const answer = await ask('GET', target);
+    assert.ok([400, 404].includes(answer.status), `${target}: ${answer.status}`);
+    assert.ok(!answer.text.includes('root:'));
+  }
+});
+
+// Checks an answer against the description and remembers which operation it was.
+const covered = new Set();
+function described(method, template, answer) {
+  const operation = document.paths[template][method.toLowerCase()];
+  let pointer = `/paths/${template.replaceAll('~', '~0').replaceAll('/', '~1')}/${method.toLowerCase()}/responses/${answer.status}`;
+  let response = operation.responses[answer.status];
+  assert.ok(response, `${method} ${template}: ${answer.status} is not described: ${answer.text}`);
+  if (response.$ref) pointer = response.$ref.slice(1);
+  const check = validate(encodeURI(`${pointer}/content/application~1json/schema`));
+  assert.ok(check(answer.json), `${method} ${template}: ${JSON.stringify(check.errors)} ${answer.text}`);
+  covered.add(operation.operationId);
+  return answer;
+}
+
+test('every route answers as its description says', async () => {
+  const call = async (method, template, { id, value, query = '', status = 200, headers } = {}) => {
+    const answer = described(method, template, await api(method, template.replace('{id}', id) + query, value, { headers }));
+    assert.equal(answer.status, status, `${method} ${template}: ${answer.text}`);
+    return answer.json;
+  };
+  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(work)] } });
+  const key = { 'idempotency-key': 'once-only' };
+  const value = { repository, tasks: [{ title: 'change it', description: 'Write.' }], manager: false };
+  const created = await call('POST', '/tasks', { value, status: 201, headers: key });
+  const again = await call('POST', '/tasks', { value, status: 201, headers: key });
+  assert.deepEqual(again, created, 'the same key creates once');
+  const { id: task, agents: [agent] } = created.tasks[0];
+  assert.equal((await call('GET', '/tasks')).tasks.length, 1);
+  assert.equal((await call('GET', '/tasks/{id}', { id: task })).agents[0].id, agent);
+  await stack.untilState(agent, 'done');
+
+  assert.equal((await call('GET', '/status')).supervisor, true);
+  assert.equal((await call('GET', '/agents')).agents.length, 1);
+  assert.equal((await call('GET', '/agents', { query: `?state=done,failed&task=${task}` })).agents.length, 1);
+  assert.equal((await call('GET', '/agents', { query: '?state=working' })).agents.length, 0);
+  const shown = await call('GET', '/agents/{id}', { id: agent });
+  assert.equal(shown.state, 'done');
+  assert.equal(shown.task.id, task);
+  const { turns } = await call('GET', '/agents/{id}/turns', { id: agent });
+  assert.equal(turns.length, 1);
+  assert.equal(turns[0].tokens_in, 10);
+  const diff = await call('GET', '/agents/{id}/diff', { id: agent });
+  assert.deepEqual(diff.files.map((f) => [f.path, f.status]), [['hello.txt', 'added']]);
+  const usage = await call('GET', '/agents/{id}/usage', { id: agent });
+  assert.equal(usage.total.tokens_out, 2);
+  assert.equal(usage.models[0].model, 'openai/x');
+
+  const all = await call('GET', '/agents/{id}/events', { id: agent, query: '?after=0&limit=1000' });
+  const ids = all.events.map((e) => e.id);
+  assert.deepEqual(ids, (await stack.events(agent)).map((e) => e.id));
+  assert.equal(all.more, false);
+  assert.ok(all.events.some((e) => e.kind === 'output' && e.body.text.includes('Writing <b>')));
+  const tail = await call('GET', '/agents/{id}/events', { id: agent, query: '?limit=3' });
+  assert.deepEqual(tail.events.map((e) => e.id), ids.slice(-3));
+  assert.equal(tail.more, true);
+  const earlier = await call('GET', '/agents/{id}/events', { id: agent, query: `?limit=2&before=${tail.first}` });
+  assert.deepEqual(earlier.events.map((e) => e.id), ids.slice(-5, -3));
+  const states = await call('GET', '/agents/{id}/events', { id: agent, query: '?after=0&kinds=state' });
+  assert.ok(states.events.length && states.events.every((e) => e.kind === 'state'));
+
+  const running = await create(busy);
+  await stack.until((e) => e.kind === 'output' && e.body.text?.includes('started'), 'the agent to start', 30000, { agent: running });
+  await call('POST', '/agents/{id}/tell', { id: running, value: { text: 'hello' } });
+  assert.deepEqual((await call('POST', '/agents/all/tell', { value: { text: 'hello all' } })).agents, [running]);
+  await call('POST', '/agents/{id}/interrupt', { id: running });
+  await call('POST', '/agents/{id}/pause', { id: running, value: {} });
+  await stack.untilState(running, 'paused');
+  await call('POST', '/agents/{id}/resume', { id: running });
+  await call('POST', '/agents/{id}/finish', { id: running });
+  await call('POST', '/agents/{id}/stop', { id: running });
+  await stack.untilState(running, ['stopped', 'done']);
+
+  const stopped = await create(busy);
+  await stack.untilState(stopped, 'working');
+  await call('POST', '/agents/{id}/stop', { id: stopped });
+  await stack.untilState(stopped, 'stopped');
+  await call('POST', '/agents/{id}/retry', { id: stopped });
+  await call('DELETE', '/agents/{id}', { id: stopped });
+  await call('GET', '/agents/{id}', { id: stopped, status: 404 });
+
+  const asking = await create({ turns: [{ steps: [{ permission: { title: 'May I?' } }] }] }, { permission: 'ask' });
+  const asked = await stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e.body, 'the question', 30000, { agent: asking });
+  await call('POST', '/agents/{id}/permission', { id: asking, value: { permission: asked.id, option: asked.options[0].id } });
+  await stack.untilState(asking, 'done');
+
+  const config = await call('GET', '/config');
+  const changed = await call('PATCH', '/config', { value: { general: { instructions: 'Be kind.' } } });
+  assert.equal(changed.general.instructions, 'Be kind.');
+  assert.deepEqual(changed.models, config.models);
+  await call('PATCH', '/config', { value: { general: { limit_turns: -1, instructions: 'x' } }, status: 400 });
+  assert.equal((await call('GET', '/config')).general.instructions, 'Be kind.');
+  assert.deepEqual(await call('GET', '/openapi.json'), document);
+  await call('GET', '/session');
+  await call('POST', '/session', { value: { token: stack.token } });
+  await call('DELETE', '/session');
+  covered.add('events'); // its own tests below
+
+  for (const [template, methods] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      if (method === 'parameters') continue;
+      assert.ok(covered.has(operation.operationId), `${method} ${template} was not asked`);
+      if (template.includes('{id}')) {
+        const body = operation.requestBody && (template.endsWith('permission') ? { permission: 'x', option: 'y' } : { text: 'x' });
+        const answer = described(method.toUpperCase(), template, await api(method.toUpperCase(), template.replace('{id}', 999), body));
+        assert.equal(answer.status, 404, `${method} ${template}: ${answer.text}`);
+      }
+    }
+  }
+});
+
+test('a stream begins at the present, filters, and tells its position', async () => {
+  const everything = openStream();
+  const some = openStream('?kinds=state,turn');
+  await Promise.all([everything.opened, some.opened]);
+  assert.equal(everything.headers['content-type'], 'text/event-stream');
+  assert.equal(everything.headers['cache-control'], 'no-store');
+  assert.equal(everything.retry, 1000);
+  const position = everything.last;
+  assert.equal(position, (await api('GET', '/status')).json.last_event);
+  const agent = await create(work);
+  const isDone = (e) => e.kind === 'state' && e.subject === agent && e.body.state === 'done';
+  await Promise.all([everything.until(isDone, 'done'), some.until(isDone, 'done')]);
+  const last = everything.events.find(isDone).id;
+  const stored = (await stack.ask('events.after', { after: position, limit: 1000 })).events.filter((e) => e.id <= last);
+  assert.deepEqual(everything.ids.filter((id) => id <= last), stored.map((e) => e.id));
+  const bodyOf = (e) => (typeof e.body === 'string' ? JSON.parse(e.body) : e.body);
+  assert.deepEqual(everything.events.filter((e) => e.id <= last).map((e) => e.body), stored.map(bodyOf));
+  assert.deepEqual(some.ids.filter((id) => id <= last), stored.filter((e) => ['state', 'turn'].includes(e.kind)).map((e) => e.id));
+  const one = openStream(`?after=0&agent=${agent}`);
+  await one.until(isDone, 'done from the store');
+  assert.ok(one.events.every((e) => e.stream === 'agent' && e.subject === agent));
+  assert.deepEqual(one.ids.filter((id) => id <= last), stored.filter((e) => e.stream === 'agent' && e.subject === agent).map((e) => e.id));
+  for (const stream of [everything, some, one]) stream.close();
+});
+
+test('a killed webui and Last-Event-ID: nothing missed, nothing doubled', async () => {
+  const agent = await create({ turns: [{ steps: [{ flood: { lines: 300, size: 40, rate: 200 } }, { text: 'the end\n' }] }] });
+  const from = (await api('GET', `/agents/${agent}`)).json.last_event;
+  const seen = [];
+  let stream = openStream(`?after=${from}`);
+  for (let kills = 0; kills < 2; kills++) {
+    await stream.until((e) => e.kind === 'output' && e.subject === agent && !seen.includes(e.id), 'some output');
+    stack.webui.kill('SIGKILL');
+    await Promise.all([stack.webui.ended, stream.closed]);
+    seen.push(...stream.ids);
+    const { last } = stream;
+    stream.close();
+    await stack.startWebui({ port: stack.port });
+    // The browser repeats the address it began with; its position counts.
+    stream = openStream(`?after=${from}`, { headers: { 'last-event-id': String(last) } });
+    await stream.opened;
+  }
+  const end = await stream.until((e) => e.kind === 'state' && e.subject === agent && e.body.state === 'done', 'done');
+  seen.push(...stream.ids);
+  stream.close();
+  const stored = [];
+  for (let after = from; ;) {
+    const { events, last } = await stack.ask('events.after', { after, limit: 1000 });
+    if (!events.length) break;
+    stored.push(...events.map((e) => e.id));
+    after = last;
+  }
+  assert.deepEqual(seen.filter((id) => id <= end.id), stored.filter((id) => id <= end.id));
+});
+
+test('streams have a cap, and pages still answer at it', async () => {
+  const streams = Array.from({ length: 200 }, () => openStream());
+  await Promise.all(streams.map((s) => s.opened));
+  // Those of earlier tests may still be counted until their closing is noticed.
+  assert.ok(streams.filter((s) => s.status === 200).length >= 190);
+  const more = await api('GET', '/events');
+  assert.equal(more.status, 503);
+  assert.ok(Number(more.headers['retry-after']) > 0);
+  assert.equal((await api('GET', '/agents')).status, 200);
+  for (const stream of streams) stream.close();
+  (await openWhenFree()).close();
+});
+
+test('without a supervisor reads go on and changes say why not', async () => {
+  stack.supervisor.kill('SIGKILL');
+  await stack.supervisor.ended;
+  const agents = await api('GET', '/agents');
+  assert.equal(agents.status, 200);
+  assert.ok(agents.json.agents.length > 0);
+  const status = described('GET', '/status', await api('GET', '/status'));
+  assert.equal(status.json.supervisor, false);
+  assert.equal(described('GET', '/config', await api('GET', '/config')).status, 200);
+  const refused = await api('POST', '/agents/1/tell', { text: 'hello' });
+  assert.equal(refused.status, 503);
+  assert.match(refused.json.error.message, /supervisor does not run.*100x up/);
+  const stream = await openWhenFree();
+  await stack.startSupervisor();
+  const changed = await api('PATCH', '/config', { general: { instructions: 'Again.' } });
+  assert.equal(changed.status, 200, changed.text);
+  await stream.until((e) => e.kind === 'config', 'an event of the new supervisor');
+  stream.close();
+});
+
+test('a taken port, an open bind and wrong options are explained', async () => {
+  const base = ['--state-dir', stack.stateDir, '--run-dir', stack.runDir];
+  const taken = await run(program('100x-webui'), [...base, '--port', String(stack.port)], { env: stack.env });
+  assert.equal(taken.code, 1);
+  assert.match(taken.stderr, new RegExp(`port ${stack.port} is in use by 100x-webui \\(pid ${stack.webui.pid}\\).*--port`));
+  const open = await run(program('100x-webui'), [...base, '--bind', '0.0.0.0'], { env: stack.env });
+  assert.equal(open.code, 2);
+  assert.match(open.stderr, /--behind-proxy/);
+  assert.equal((await run(program('100x-webui'), ['--port', '0'], { env: stack.env })).code, 2);
+});
+
+test('behind a proxy: its name, its https origin and a Secure cookie', async () => {
+  const port = await freePort();
+  const child = stack.spawnProgram('100x-webui', ['--port', String(port), '--behind-proxy', '--allow-host', 'agents.example']);
+  while (!child.log.includes('/sign-in?token=')) await once(child.stdout, 'data');
+  const headers = { host: 'agents.example', origin: 'https://agents.example' };
+  const answer = await api('POST', '/session', { token: stack.token }, { port, headers, token: null });
+  assert.equal(answer.status, 200, answer.text);
+  assert.match(answer.headers['set-cookie'][0], /; Secure/);
+  assert.equal((await api('POST', '/session', { token: stack.token }, { port, headers: { host: 'other.example' } })).status, 403);
+  child.kill('SIGTERM');
+  assert.deepEqual(await child.ended, { code: 0, signal: null });
+});
+
+// Last: it locks out tokens for a while.
+test('guessing tokens is slowed', async () => {
+  const statuses = [];
+  for (let i = 0; i < 12; i++) statuses.push((await api('POST', '/session', { token: `${i}`.repeat(32) }, { token: null })).status);
+  assert.equal(statuses[0], 401);
+  const last = await api('POST', '/session', { token: stack.token }, { token: null });
+  assert.equal(last.status, 429);
+  assert.ok(Number(last.headers['retry-after']) > 0);
+});
