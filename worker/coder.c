@@ -130,8 +130,11 @@ static void on_lost(void *arg, const struct err *why)
 	}
 	worker_event(w, MANAGER_EV_LOST, NULL);
 	if (!w->turn_late && !may_restart(w)) {
-		worker_trouble(w, "coding agent", reason, "it ended again and again", -1);
-		worker_quit(w, WORKER_EXIT_TEMPORARY);
+		char text[sizeof reason + 64];
+
+		snprintf(text, sizeof text, "the coding agent ended %d times within a minute; %s",
+			WORKER_MAX_RESTARTS + 1, reason);
+		worker_event(w, MANAGER_EV_FATAL, text);
 		return;
 	}
 	worker_trouble(w, "coding agent", reason, "it is started again", RESTART_DELAY_MS);

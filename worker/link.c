@@ -236,6 +236,17 @@ static void on_hello(void *arg, const char *data, size_t n, const struct err *fa
 	ask_next(l);
 }
 
+/* What the spool holds, before the supervisor's word decides where it goes on. */
+static int64_t stored_last(const struct link *l)
+{
+	struct err e;
+	struct spool *s = spool_open(l->folder, l->agent, 0, &e);
+	int64_t last = s ? spool_last(s) : 0;
+
+	spool_free(s);
+	return last;
+}
+
 static void ask_hello(struct link *l)
 {
 	_cleanup_json_ cJSON *p = cJSON_CreateObject();
@@ -244,7 +255,7 @@ static void ask_hello(struct link *l)
 	json_add_int(p, "epoch", l->epoch);
 	json_add_int(p, "pid", getpid());
 	json_add_int(p, "version", EVENT_VERSION);
-	json_add_int(p, "last_seq", 0);
+	json_add_int(p, "last_seq", stored_last(l));
 	ask(l, "worker.hello", p, LINK_HELLO_MS, on_hello);
 }
 
