@@ -35,13 +35,14 @@ PROGRAMS := $(B)/100x $(B)/100x-supervisor $(B)/100x-worker $(B)/100x-webui
 SUPPORT := $(patsubst tests/support/%.c,$(B)/tests/%,$(wildcard tests/support/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+PROBES := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*_probe.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: programs support
 programs: $(PROGRAMS)
 support: $(SUPPORT)
 benches: $(BENCHES)
-units: $(UNITS)
+units: $(UNITS) $(PROBES)
 fuzzers: $(FUZZERS)
 
 $(B)/%.o: %.c
@@ -78,7 +79,8 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
-# tests/unit/<folder>/test_x.c is linked with that folder's archive and shared's.
+# tests/unit/<folder>/test_x.c is linked with that folder's archive and shared's; so is
+# x_probe.c, which a node test runs.
 define unit
 $(B)/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/lib$(1).a $(B)/libshared.a
 	@mkdir -p $$(@D)

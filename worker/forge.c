@@ -195,6 +195,7 @@ static void attempt(struct forge *f)
 		.body_len = body ? strlen(body) : 0,
 		.timeout_ms = FORGE_TRY_MS,
 		.max_response_bytes = FORGE_BODY_MAX_BYTES,
+		.once = write,
 	};
 	struct err e;
 

@@ -22,6 +22,8 @@ struct http_request {
 	size_t body_len;
 	int64_t timeout_ms;	   /* whole request */
 	size_t max_response_bytes; /* past it: ERR_LIMIT */
+	bool once; /* on a connection of its own: libcurl repeats a request by itself when
+		      a kept connection turns out to be dead, whatever it may have done */
 };
 
 struct http_response {
