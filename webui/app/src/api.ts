@@ -100,8 +100,9 @@ export const api = {
   agent: (id: number) => call<Agent & { task?: Task }>('GET', `/agents/${id}`),
   turns: (id: number) => call<{ turns: Turn[] }>('GET', `/agents/${id}/turns`),
   diff: (id: number) => call<Diff>('GET', `/agents/${id}/diff`),
-  events: (id: number, kinds: readonly string[], before: number, limit: number) =>
-    call<EventPage>('GET', `/agents/${id}/events?kinds=${kinds.join(',')}&before=${before}&limit=${limit}`),
+  // The newest `limit`, of those before an event where one is given.
+  events: (id: number, kinds: readonly string[], limit: number, before?: number) =>
+    call<EventPage>('GET', `/agents/${id}/events?kinds=${kinds.join(',')}&limit=${limit}${before ? `&before=${before}` : ''}`),
   create: (tasks: NewTasks, key: string) =>
     call<{ tasks: { id: number; agents: number[] }[] }>('POST', '/tasks', { body: tasks, key }),
   tell: (id: number, text: string, key: string) => call<unknown>('POST', `/agents/${id}/tell`, { body: { text }, key }),

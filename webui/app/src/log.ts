@@ -49,8 +49,8 @@ export class Log {
   private facts = new Map<string, FactEntry>();
 
   // The oldest event shown, to ask for those before it.
-  get first(): number {
-    return this.entries.value[0]?.first ?? Number.MAX_SAFE_INTEGER;
+  get first(): number | undefined {
+    return this.entries.value[0]?.first;
   }
 
   append(events: readonly Event[]): void {

@@ -42,15 +42,14 @@ export class Watch {
   async load(): Promise<void> {
     const mine = ++this.loads;
     this.held = [];
-    const before = Number.MAX_SAFE_INTEGER;
     try {
       const [agent, turns, diff, log, questions, progress] = await Promise.all([
         api.agent(this.id),
         api.turns(this.id),
         api.diff(this.id),
-        api.events(this.id, LOG_KINDS, before, PAGE),
-        api.events(this.id, ['permission'], before, 100),
-        api.events(this.id, ['progress'], before, 1),
+        api.events(this.id, LOG_KINDS, PAGE),
+        api.events(this.id, ['permission'], 100),
+        api.events(this.id, ['progress'], 1),
       ]);
       if (mine !== this.loads || this.closed) return;
       batch(() => {
@@ -84,7 +83,7 @@ export class Watch {
     this.loadingEarlier.value = true;
     try {
       this.log.reading = true;
-      const { events, more } = await api.events(this.id, LOG_KINDS, this.log.first, PAGE);
+      const { events, more } = await api.events(this.id, LOG_KINDS, PAGE, this.log.first);
       batch(() => {
         this.log.prepend(sorted(events));
         this.log.earlier.value = more;

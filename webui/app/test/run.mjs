@@ -21,7 +21,11 @@ try {
     logLevel: 'warning',
   });
   const built = tests.map((name) => path.join(out, name.replace(/\.ts$/, '.mjs')));
-  process.exitCode = spawnSync(process.execPath, ['--test', ...built], { stdio: 'inherit' }).status ?? 1;
+  process.exitCode = spawnSync(process.execPath, ['--test', ...built], {
+    stdio: 'inherit',
+    // Also when this is run from within a test.
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+  }).status ?? 1;
 } finally {
   await rm(out, { recursive: true, force: true });
 }

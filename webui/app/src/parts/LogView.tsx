@@ -1,7 +1,7 @@
 // The live log: follows its end until a person scrolls up, and again when they come back.
 import { useSignal, useSignalEffect, type Signal } from '@preact/signals';
 import { Component } from 'preact';
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Entry, FactEntry, TextEntry } from '../log';
 import type { Watch } from '../watch';
 import { Fact } from './Fact';
@@ -42,23 +42,38 @@ export function LogView({ watch }: { watch: Watch }) {
   const following = useSignal(true);
   const { log } = watch;
 
+  // Where following put the box. Text that comes meanwhile moves the end, not the box:
+  // only a box above this place was moved by a person.
+  const put = useRef(0);
   const toEnd = (): void => {
-    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+    const { current } = box;
+    if (!current || !following.peek()) return;
+    current.scrollTop = current.scrollHeight;
+    put.current = current.scrollTop;
   };
+  // Grown text, new or dropped entries, another size of the window.
   useSignalEffect(() => {
     void log.version.value;
-    // After the entries are drawn.
-    if (following.peek()) requestAnimationFrame(toEnd);
+    toEnd();
   });
-  useLayoutEffect(toEnd, []);
+  useLayoutEffect(toEnd);
+  useEffect(() => {
+    const sizes = new ResizeObserver(toEnd);
+    if (box.current) sizes.observe(box.current);
+    return () => sizes.disconnect();
+  }, []);
 
   const scrolled = (): void => {
     const { scrollTop, scrollHeight, clientHeight } = box.current as HTMLDivElement;
     const near = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    if (near === following.value) return;
-    following.value = near;
-    if (near) log.settle();
-    else log.reading = true;
+    if (near) {
+      if (following.value) return;
+      following.value = true;
+      log.settle();
+    } else if (following.value && scrollTop < put.current - 1) {
+      following.value = false;
+      log.reading = true;
+    }
   };
   const earlier = async (): Promise<void> => {
     const { current } = box;
@@ -74,7 +89,7 @@ export function LogView({ watch }: { watch: Watch }) {
     <div class="log panel">
       <div
         ref={box}
-        class="log-box"
+        class={following.value ? 'log-box log-box-following' : 'log-box'}
         tabIndex={0}
         role="log"
         aria-label="Output"
@@ -98,7 +113,6 @@ export function LogView({ watch }: { watch: Watch }) {
           onClick={() => {
             following.value = true;
             log.settle();
-            requestAnimationFrame(toEnd);
           }}
         >
           ↓ Follow

@@ -223,22 +223,20 @@ export function AgentView({ id, tab: wanted }: { id: number; tab: string }) {
       </section>
     );
   }
-  if (!watch || !agent || watch.loading.value) {
-    return failed ? (
-      <div class="notice notice-bad" role="alert">
-        {failed.message}{' '}
-        <button type="button" class="button" onClick={() => void watch?.load()}>
-          Try again
-        </button>
-      </div>
-    ) : (
-      <div class="boot" role="status" aria-label="Loading" />
-    );
-  }
+  const notice = failed && (
+    <div class="notice notice-bad" role="alert">
+      {failed.message}{' '}
+      <button type="button" class="button" onClick={() => void watch?.load()}>
+        Try again
+      </button>
+    </div>
+  );
+  if (!watch || !agent || watch.loading.value) return notice || <div class="boot" role="status" aria-label="Loading" />;
   const tab = TABS.some(([name]) => name === wanted) ? wanted : 'output';
   return (
     <article class={`agent agent-${tab}`}>
       <Head agent={agent} watch={watch} />
+      {notice}
       <Questions agent={id} events={watch.questions.value} />
       <Tabs id={id} tab={tab} watch={watch} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} class="tab-panel">

@@ -1,0 +1,40 @@
+// A headless Chromium that tells everything a page must not do: errors in its console,
+// requests to other origins, refusals of the content security policy.
+import { chromium } from 'playwright-core';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+export async function openBrowser() {
+  return await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
+      '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+    ],
+  });
+}
+
+// What went wrong in any page of a context, to be empty at the end. Errors that a test
+// provokes (a 401 is a line in the console) are named in `expected`.
+export function watchContext(context, origin) {
+  const wrong = [];
+  const expected = [];
+  const requests = [];
+  context.on('request', (request) => {
+    const url = request.url();
+    requests.push(url);
+    if (!url.startsWith(`${origin}/`) && !url.startsWith('data:')) wrong.push(`request to ${url}`);
+  });
+  context.on('weberror', (error) => wrong.push(`exception: ${error.error().stack}`));
+  context.on('console', (message) => {
+    if (message.type() !== 'error' && message.type() !== 'warning') return;
+    const text = `${message.text()} (${message.location().url})`;
+    if (!expected.some((pattern) => pattern.test(text))) wrong.push(`console: ${text}`);
+  });
+  context.on('dialog', (dialog) => {
+    wrong.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  return { wrong, expected, requests };
+}
