@@ -24,7 +24,8 @@ test('.env, .aider.conf.yml, model settings and metadata of a repository are not
   await git(world.repository, 'add', '-A', '-f');
   await git(world.repository, 'commit', '-q', '-m', 'hostile');
   const adapter = await world.adapter({ env: { AIDER_TEST_CMD: evil, AIDER_AUTO_TEST: 'true' } }).start();
-  assert.match(notices(adapter.updates), /Model: openai\/practice with whole edit format/);
+  const model = await adapter.until((u) => u.content?.text?.startsWith('Model: '), 'the announcement');
+  assert.equal(model.content.text, 'Model: openai/practice with whole edit format\n');
   await adapter.prompt('/add a.txt');
   const turn = await adapter.prompt('change it');
   assert.deepEqual(turn.result, { stopReason: 'end_turn' });
@@ -75,11 +76,17 @@ test('nothing is fetched but the model: no price list, update, analytics, browse
   }
 });
 
-test('what aider or a child prints or reads never meets the protocol', async (t) => {
-  const world = await makeWorld(t, { files: { 'a.txt': 'a\n' }, rules: [{ answer: 'quoted:\n> \n> a\u0000b \ud800 \u001b[31m' }] });
-  const adapter = await world.adapter({ extra: ['--verbose'] }).start();
+test('what aider, a child or the model writes never breaks the protocol', async (t) => {
+  const world = await makeWorld(t, { files: { 'a.txt': 'a\n' }, rules: [
+    { user: 'broken', fault: 'invalid_utf8' }, { user: 'nothing', fault: 'nul' },
+    { answer: 'quoted:\n> \n> a \u001b[31m\u009d {"jsonrpc":"2.0"}\n' }] });
+  const adapter = await world.adapter({ extra: ['--verbose', '--no-stream'] }).start();
   const turn = await adapter.prompt('hello');
-  assert.match(texts(turn.updates), /quoted:\n> \n> a/);
+  assert.match(texts(turn.updates), /quoted:\s+> \s+> a/);
+  for (const text of ['broken', 'nothing']) {
+    const { result, error } = await adapter.prompt(text);
+    assert.ok(result?.stopReason === 'end_turn' || error?.code === -32000, text);
+  }
   const [call] = (await adapter.prompt('/run read line; echo "{\\"jsonrpc\\":\\"2.0\\"}"; printf "\\377\\000"')).updates;
   assert.equal(call.kind, 'execute');
   await adapter.stop();

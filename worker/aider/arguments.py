@@ -122,6 +122,7 @@ def _parser():
         parser = get_parser([], None)
     parser.allow_abbrev = False
     parser._auto_env_var_prefix = None
+    parser._open_config_files = lambda _arguments: []
     for action in parser._actions:
         action.env_var = None
     return parser

@@ -17,7 +17,7 @@ _NEVER = re.compile(r"pip install|Install playwright|Open |anonymous analytics|O
 _ALWAYS = re.compile(r"^Add .* tokens? of command output")
 
 _KINDS = (
-    (re.compile(r"Create new file|Allow edits|No files matched"), "edit"),
+    (re.compile(r"Create new file|Allow edits|No files matched|Edit a file"), "edit"),
     (re.compile(r"Run shell command"), "execute"),
     (re.compile(r"Add file to the chat"), "read"),
     (re.compile(r"Add URL"), "fetch"),

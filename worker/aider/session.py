@@ -212,6 +212,8 @@ class Session:
         for option in ("--weak-model", "--editor-model"):
             if option not in given:
                 base += [option, self._model]
+        # By default aider takes these two from the repository.
+        base += ["--model-settings-file", os.devnull, "--model-metadata-file", os.devnull]
         base += ["--no-auto-lint", "--no-suggest-shell-commands", "--no-detect-urls"]
         # After the user's: what the adapter stands on.
         fixed = ["--no-pretty", "--no-fancy-input", "--no-check-update"]
