@@ -33,6 +33,7 @@
 #include "shared/buf.h"
 #include "shared/cleanup.h"
 #include "shared/json.h"
+#include "tests/support/practice_answer.h"
 #include "tests/support/practice_play.h"
 
 #define BODY_MAX (64 * 1024 * 1024)
@@ -47,32 +48,13 @@ static struct {
 	int hits[RULES_MAX]; /* times that the rule's other conditions held */
 	int rules;
 	bool strict;
-	int plays[2]; /* edits asked for without the manager's words */
 	int latency_ms;
 	const char *key;
 	FILE *log;
-	pthread_mutex_t lock; /* hits, plays, log, stopping */
+	pthread_mutex_t lock; /* hits, log, stopping */
 	pthread_cond_t stop;
 	bool stopping;
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER, .stop = PTHREAD_COND_INITIALIZER, .latency_ms = 250};
-
-struct question {
-	cJSON *json;
-	size_t bytes;
-	const char *model;
-	struct buf system, user, any;
-	int messages;
-	bool stream, include_usage, has_key;
-};
-
-struct answer {
-	const cJSON *rule; /* NULL: our own play */
-	char *text;
-	const char *fault;
-	int status, latency_ms, chunk_ms;
-	size_t chunk_bytes;
-	int64_t tokens_in, tokens_out, tokens_cached;
-};
 
 /* Sleeps, but not past the server's end; false when it ends. */
 static bool rest(int64_t ms)
@@ -94,55 +76,6 @@ static bool rest(int64_t ms)
 	stopping = server.stopping;
 	pthread_mutex_unlock(&server.lock);
 	return !stopping;
-}
-
-/* A message's content: a string, or a list of parts with text. */
-static void add_content(struct buf *b, const cJSON *content)
-{
-	const cJSON *part;
-
-	if (cJSON_IsString(content))
-		buf_adds(b, content->valuestring);
-	cJSON_ArrayForEach (part, content) {
-		if (cJSON_IsObject(part))
-			buf_adds(b, json_str(part, "text", ""));
-	}
-}
-
-static void question_read(struct question *q)
-{
-	const cJSON *message;
-
-	q->model = json_str(q->json, "model", "");
-	q->stream = json_bool(q->json, "stream", false);
-	q->include_usage = json_bool(json_get(q->json, "stream_options"), "include_usage", false);
-	cJSON_ArrayForEach (message, json_get(q->json, "messages")) {
-		const char *role = json_str(message, "role", "");
-		const cJSON *content = json_get(message, "content");
-
-		q->messages++;
-		add_content(&q->any, content);
-		buf_adds(&q->any, "\n");
-		if (strcmp(role, "system") == 0) {
-			add_content(&q->system, content);
-		} else if (strcmp(role, "user") == 0) {
-			buf_reset(&q->user);
-			add_content(&q->user, content);
-		}
-	}
-}
-
-static void question_clear(struct question *q)
-{
-	cJSON_Delete(q->json);
-	buf_clear(&q->system);
-	buf_clear(&q->user);
-	buf_clear(&q->any);
-}
-
-static bool has(const struct buf *b, const char *text)
-{
-	return b->data && strstr(b->data, text);
 }
 
 static bool rule_holds(const cJSON *rule, const struct question *q)
@@ -186,148 +119,6 @@ static const cJSON *rule_find(const struct question *q, int *hit)
 	return found;
 }
 
-/* Our own play. */
-
-static char *decision(
-	const char *progress, const char *thought, const char *future, const char *fmt, ...)
-{
-	_cleanup_json_ cJSON *j = cJSON_CreateObject();
-	struct buf action;
-	va_list ap;
-	char line[2048];
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
-	buf_init(&action, 0);
-	buf_adds(&action, line);
-	json_add_str(j, "progress", progress);
-	json_add_str(j, "thought", thought);
-	json_add_str(j, "action", action.data);
-	json_add_str(j, "future", future);
-	buf_clear(&action);
-	return json_print(j);
-}
-
-/* Agents with odd and even numbers go different ways. */
-static int way_of_agent(const struct question *q)
-{
-	const char *at = q->system.data ? strstr(q->system.data, "You are agent ") : NULL;
-
-	return at && strtol(at + strlen("You are agent "), NULL, 10) % 2 == 0 ? 1 : 0;
-}
-
-static char *play_manager(const struct question *q, const struct play *p)
-{
-	const char *instruct = p->instruct[way_of_agent(q)];
-	char added[128], tested[256];
-
-	snprintf(added, sizeof added, "/add %s", p->file);
-	snprintf(tested, sizeof tested, "/test %s", p->test);
-	if (!has(&q->user, added))
-		return decision("Nothing is done yet.", "The change belongs into one file.",
-			"Then the coding agent can be told what to change.", "%s", added);
-	if (!has(&q->user, instruct))
-		return decision("The file is in view.", "The tests say exactly what is wanted.",
-			"Then the tests are run.", "/instruct %s", instruct);
-	if (!has(&q->user, tested))
-		return decision("The change is made and committed.",
-			"Whether it is right, its tests tell.", "If they pass, it is finished.",
-			"%s", tested);
-	if (has(&q->user, "FAILED") && !has(&q->user, "Once more the tests"))
-		return decision("The tests failed and were shown to the coding agent.",
-			"Once more the tests must tell.", "If they pass, it is finished.", "%s",
-			tested);
-	return decision("The change is made, committed and tested.", "Nothing is left to do.",
-		"A person can review it.", "/finish");
-}
-
-static char *play_edit(const struct question *q, const struct play *p, int way)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	buf_addf(&b, "%s\n\n%s\n```python\n", p->done[way], p->file);
-	if (has(&q->system, "SEARCH/REPLACE"))
-		buf_addf(&b, "<<<<<<< SEARCH\n%s=======\n%s>>>>>>> REPLACE\n", p->before,
-			p->text[way]);
-	else
-		buf_adds(&b, p->text[way]);
-	buf_adds(&b, "```\n");
-	return buf_take(&b, NULL);
-}
-
-static char *play_description(const struct play *p)
-{
-	_cleanup_json_ cJSON *j = cJSON_CreateObject();
-	cJSON *labels = cJSON_AddArrayToObject(j, "labels");
-
-	json_add_str(j, "title", p ? p->pr_title : "Change the code");
-	json_add_str(j, "body", p ? p->pr_body : "What the task asked for.");
-	if (p)
-		cJSON_AddItemToArray(labels, cJSON_CreateString(p->label));
-	cJSON_AddArrayToObject(j, "reviewers");
-	return json_print(j);
-}
-
-static const struct play *play_about(const struct buf *b, int *index)
-{
-	bool added = has(b, "I added these files to the chat");
-
-	for (int i = 0; i < (int)(sizeof plays / sizeof *plays); i++) {
-		if ((added && has(b, plays[i].file)) || has(b, plays[i].title) ||
-			has(b, plays[i].instruct[0]) || has(b, plays[i].instruct[1]) ||
-			has(b, plays[i].test)) {
-			*index = i;
-			return &plays[i];
-		}
-	}
-	return NULL;
-}
-
-static char *play_commit(const struct question *q)
-{
-	for (size_t i = 0; i < sizeof plays / sizeof *plays; i++) {
-		if (has(&q->user, plays[i].file))
-			return strdup(plays[i].commit[has(&q->user, "ROUNDING = ") ||
-						      has(&q->user, "PUNCTUATION = ")]);
-	}
-	return strdup("chore: change what was asked for");
-}
-
-static char *play(const struct question *q)
-{
-	int index = 0, way;
-	const struct play *p;
-
-	if (has(&q->system, "You manage a coding agent") ||
-		has(&q->system, "You are the manager of a coding agent")) {
-		p = play_about(&q->system, &index);
-		if (p)
-			return play_manager(q, p);
-		return decision("There is nothing to do.",
-			"The practice model knows only the tasks of its sample project.",
-			"A real model can be chosen in the settings.", "/finish");
-	}
-	if (has(&q->any, "for a pull request. Answer with one JSON object"))
-		return play_description(play_about(&q->any, &index));
-	if (has(&q->system, "Git commit messages"))
-		return play_commit(q);
-	if (has(&q->system, "summarize this partial conversation"))
-		return strdup("I asked you to change the code, and you did.");
-	p = play_about(&q->user, &index);
-	if (!p)
-		return strdup("The practice model knows only the tasks of its sample project.");
-	if (has(&q->any, p->instruct[0]) || has(&q->any, p->instruct[1])) {
-		way = has(&q->any, p->instruct[1]);
-	} else {
-		pthread_mutex_lock(&server.lock);
-		way = server.plays[index]++ % 2;
-		pthread_mutex_unlock(&server.lock);
-	}
-	return play_edit(q, p, way);
-}
-
 /* Answering. */
 
 static bool send_all(struct mg_connection *c, const void *data, size_t n)
@@ -346,18 +137,6 @@ static void send_body(struct mg_connection *c, int status, const char *extra, co
 	send_all(c, body, n);
 }
 
-static char *error_body(const char *message, const char *type, const char *code)
-{
-	_cleanup_json_ cJSON *j = cJSON_CreateObject();
-	cJSON *error = cJSON_AddObjectToObject(j, "error");
-
-	json_add_str(error, "message", message);
-	json_add_str(error, "type", type);
-	cJSON_AddNullToObject(error, "param");
-	json_add_str(error, "code", code);
-	return json_print(j);
-}
-
 static void send_error(struct mg_connection *c, const struct answer *a)
 {
 	const cJSON *error = json_get(a->rule, "error");
@@ -369,37 +148,6 @@ static void send_error(struct mg_connection *c, const struct answer *a)
 	if (wait)
 		snprintf(header, sizeof header, "Retry-After: %s\r\n", wait);
 	send_body(c, a->status, header, body);
-}
-
-static cJSON *usage_json(const struct answer *a)
-{
-	cJSON *u = cJSON_CreateObject();
-	double cost = json_num(a->rule, "cost", -1);
-
-	json_add_int(u, "prompt_tokens", a->tokens_in);
-	json_add_int(u, "completion_tokens", a->tokens_out);
-	json_add_int(u, "total_tokens", a->tokens_in + a->tokens_out);
-	json_add_int(cJSON_AddObjectToObject(u, "prompt_tokens_details"), "cached_tokens",
-		a->tokens_cached);
-	if (cost >= 0)
-		cJSON_AddNumberToObject(u, "cost", cost);
-	return u;
-}
-
-static cJSON *envelope(const struct question *q, const char *object)
-{
-	cJSON *j = cJSON_CreateObject();
-
-	json_add_str(j, "id", "chatcmpl-practice");
-	json_add_str(j, "object", object);
-	json_add_int(j, "created", (int64_t)time(NULL));
-	json_add_str(j, "model", q->model);
-	return j;
-}
-
-static bool is(const struct answer *a, const char *fault)
-{
-	return a->fault && strcmp(a->fault, fault) == 0;
 }
 
 static bool send_event(struct mg_connection *c, const char *data)
@@ -428,14 +176,6 @@ static bool send_delta(struct mg_connection *c, const struct question *q, cJSON 
 		cJSON_AddItemToObject(j, "usage", usage);
 	data = json_print(j);
 	return send_event(c, data);
-}
-
-static cJSON *delta_of(const char *name, const char *text, size_t n)
-{
-	cJSON *delta = cJSON_CreateObject();
-
-	json_add_text(delta, name, text, n);
-	return delta;
 }
 
 static void send_stream(struct mg_connection *c, const struct question *q, const struct answer *a)
@@ -479,24 +219,6 @@ static void send_stream(struct mg_connection *c, const struct question *q, const
 	send_event(c, "[DONE]");
 }
 
-static char *completion_body(const struct question *q, const struct answer *a)
-{
-	_cleanup_json_ cJSON *j = envelope(q, "chat.completion");
-	cJSON *choice = cJSON_CreateObject(), *message;
-
-	cJSON_AddItemToArray(cJSON_AddArrayToObject(j, "choices"), choice);
-	json_add_int(choice, "index", 0);
-	message = cJSON_AddObjectToObject(choice, "message");
-	json_add_str(message, "role", "assistant");
-	json_add_str(message, "content", a->text);
-	if (json_str(a->rule, "reasoning", NULL))
-		json_add_str(message, "reasoning_content", json_str(a->rule, "reasoning", ""));
-	json_add_str(choice, "finish_reason", json_str(a->rule, "finish_reason", "stop"));
-	if (!is(a, "no_usage"))
-		cJSON_AddItemToObject(j, "usage", usage_json(a));
-	return json_print(j);
-}
-
 /* A body that says its length and then does not keep it, comes a byte a second, … */
 static void send_faulty(struct mg_connection *c, const struct answer *a, const char *body)
 {
@@ -526,13 +248,14 @@ static void send_faulty(struct mg_connection *c, const struct answer *a, const c
 	} else if (is(a, "invalid_utf8") || is(a, "nul")) {
 		static const char parts[] = "{\"choices\":[{\"index\":0,\"message\":{\"role\":"
 					    "\"assistant\",\"content\":\"a";
+		static const char end[] = "b\"},\"finish_reason\":\"stop\"}]}";
 		bool nul = is(a, "nul");
 
 		mg_printf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 			     "Connection: close\r\n\r\n");
 		send_all(c, parts, sizeof parts - 1);
 		send_all(c, nul ? "\0" : "\xff\xc3\x28", nul ? 1 : 3);
-		send_all(c, "b\"},\"finish_reason\":\"stop\"}]}", 31);
+		send_all(c, end, sizeof end - 1);
 	}
 }
 

@@ -1,180 +1,154 @@
-/* What the practice model plays by itself: the two tasks of tests/support/sample, each
- * in two ways, so that two agents do not write the same. */
+/* What the practice model answers by itself: as the manager's model, as aider's, for
+ * commit messages, summaries and pull requests. */
 #ifndef SUPPORT_PRACTICE_PLAY_H
 #define SUPPORT_PRACTICE_PLAY_H
 
-struct play {
-	const char *title; /* in the task's prompts */
-	const char *file;
-	const char *test;
-	const char *instruct[2]; /* the manager's words, which choose the way */
-	const char *done[2];	 /* what aider says before the file */
-	const char *before;	 /* the whole file before the edit */
-	const char *text[2];	 /* the whole file after the edit */
-	const char *commit[2];
-	const char *pr_title, *pr_body, *label;
-};
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-static const char play_money_before[] =
-	"\"\"\"Prices as people write them.\"\"\"\n"
-	"\n"
-	"from decimal import ROUND_DOWN, Decimal\n"
-	"\n"
-	"CENT = Decimal(\"0.01\")\n"
-	"\n"
-	"\n"
-	"def round_price(amount):\n"
-	"    \"\"\"The amount in whole cents.\"\"\"\n"
-	"    return Decimal(str(amount)).quantize(CENT, rounding=ROUND_DOWN)\n"
-	"\n"
-	"\n"
-	"def format_price(amount, currency=\"EUR\"):\n"
-	"    \"\"\"`format_price(1234.5)` is `1,234.50 EUR`.\"\"\"\n"
-	"    return f\"{round_price(amount):,.2f} {currency}\"\n";
+#include "shared/cleanup.h"
+#include "tests/support/practice_question.h"
+#include "tests/support/practice_sample.h"
 
-static const char play_words_before[] =
-	"\"\"\"Small questions about a text.\"\"\"\n"
-	"\n"
-	"\n"
-	"def lines(text):\n"
-	"    \"\"\"The lines of a text that are not blank.\"\"\"\n"
-	"    return [line for line in text.splitlines() if line.strip()]\n";
+__attribute__((format(printf, 4, 5))) static char *decision(
+	const char *progress, const char *thought, const char *future, const char *fmt, ...)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+	struct buf action;
+	va_list ap;
+	char line[2048];
 
-static const char play_money_a[] =
-	"\"\"\"Prices as people write them.\"\"\"\n"
-	"\n"
-	"from decimal import ROUND_HALF_UP, Decimal\n"
-	"\n"
-	"CENT = Decimal(\"0.01\")\n"
-	"\n"
-	"\n"
-	"def round_price(amount):\n"
-	"    \"\"\"The amount in whole cents; half a cent goes up.\"\"\"\n"
-	"    return Decimal(str(amount)).quantize(CENT, rounding=ROUND_HALF_UP)\n"
-	"\n"
-	"\n"
-	"def format_price(amount, currency=\"EUR\"):\n"
-	"    \"\"\"`format_price(1234.5)` is `1,234.50 EUR`.\"\"\"\n"
-	"    return f\"{round_price(amount):,.2f} {currency}\"\n";
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	buf_init(&action, 0);
+	buf_adds(&action, line);
+	json_add_str(j, "progress", progress);
+	json_add_str(j, "thought", thought);
+	json_add_str(j, "action", action.data);
+	json_add_str(j, "future", future);
+	buf_clear(&action);
+	return json_print(j);
+}
 
-static const char play_words_a[] =
-	"\"\"\"Small questions about a text.\"\"\"\n"
-	"\n"
-	"import re\n"
-	"from collections import Counter\n"
-	"\n"
-	"WORD = re.compile(r\"[a-z0-9]+(?:'[a-z0-9]+)*\")\n"
-	"\n"
-	"\n"
-	"def lines(text):\n"
-	"    \"\"\"The lines of a text that are not blank.\"\"\"\n"
-	"    return [line for line in text.splitlines() if line.strip()]\n"
-	"\n"
-	"\n"
-	"def count_words(text):\n"
-	"    \"\"\"How often each word occurs; case and punctuation do not matter.\"\"\"\n"
-	"    return dict(Counter(WORD.findall(text.lower())))\n"
-	"\n"
-	"\n"
-	"def most_common(text, n):\n"
-	"    \"\"\"The n most frequent words with their counts, ties in alphabetical order.\"\"\"\n"
-	"    counts = count_words(text)\n"
-	"    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n]\n";
+/* Agents with odd and even numbers go different ways. */
+static int way_of_agent(const struct question *q)
+{
+	const char *at = q->system.data ? strstr(q->system.data, "You are agent ") : NULL;
 
-static const char play_money_b[] =
-	"\"\"\"Prices as people write them.\"\"\"\n"
-	"\n"
-	"from decimal import ROUND_HALF_UP, Decimal\n"
-	"\n"
-	"CENT = Decimal(\"0.01\")\n"
-	"ROUNDING = ROUND_HALF_UP  # what shops do: 2.675 is 2.68\n"
-	"\n"
-	"\n"
-	"def round_price(amount):\n"
-	"    \"\"\"The amount in whole cents, rounded as ROUNDING says.\"\"\"\n"
-	"    exact = Decimal(str(amount))\n"
-	"    return exact.quantize(CENT, rounding=ROUNDING)\n"
-	"\n"
-	"\n"
-	"def format_price(amount, currency=\"EUR\"):\n"
-	"    \"\"\"`format_price(1234.5)` is `1,234.50 EUR`.\"\"\"\n"
-	"    return f\"{round_price(amount):,.2f} {currency}\"\n";
+	return at && strtol(at + strlen("You are agent "), NULL, 10) % 2 == 0 ? 1 : 0;
+}
 
-static const char play_words_b[] =
-	"\"\"\"Small questions about a text.\"\"\"\n"
-	"\n"
-	"import string\n"
-	"\n"
-	"PUNCTUATION = string.punctuation + \"“”‘’…\"\n"
-	"\n"
-	"\n"
-	"def lines(text):\n"
-	"    \"\"\"The lines of a text that are not blank.\"\"\"\n"
-	"    return [line for line in text.splitlines() if line.strip()]\n"
-	"\n"
-	"\n"
-	"def count_words(text):\n"
-	"    \"\"\"How often each word occurs; case and punctuation around it do not "
-	"matter.\"\"\"\n"
-	"    counts = {}\n"
-	"    for part in text.lower().split():\n"
-	"        word = part.strip(PUNCTUATION)\n"
-	"        if word:\n"
-	"            counts[word] = counts.get(word, 0) + 1\n"
-	"    return counts\n"
-	"\n"
-	"\n"
-	"def most_common(text, n):\n"
-	"    \"\"\"The n most frequent words with their counts, ties in alphabetical order.\"\"\"\n"
-	"    ranked = sorted(count_words(text).items())\n"
-	"    ranked.sort(key=lambda item: item[1], reverse=True)\n"
-	"    return ranked[:n]\n";
+static char *play_manager(const struct question *q, const struct play *p)
+{
+	const char *instruct = p->instruct[way_of_agent(q)];
+	char added[128], tested[256];
 
-static const struct play plays[] = {
-	{
-		.title = "Fix the rounding of prices",
-		.file = "textkit/money.py",
-		.test = "python3 -m unittest -q tests.test_money",
-		.instruct = {"Make round_price in textkit/money.py round half a cent up, with the "
-			     "decimal module's own rounding mode.",
-			"Make round_price in textkit/money.py round half a cent up, and keep the "
-			"rounding mode in a constant with a name."},
-		.done = {"`round_price` cut amounts off because it quantized with `ROUND_DOWN`. "
-			 "`ROUND_HALF_UP` is what the tests ask for.",
-			"The rounding mode becomes a named constant, `ROUNDING`, and half a cent "
-			"goes up."},
-		.before = play_money_before,
-		.text = {play_money_a, play_money_b},
-		.commit = {"fix: round half a cent up",
-			"fix: name the rounding of prices, half up"},
-		.pr_title = "Round half a cent up",
-		.pr_body =
-			"`round_price` cut amounts off, so 2.675 became 2.67. Half a cent now goes "
-			"up.\n\nTested with `python3 -m unittest -q tests.test_money`.",
-		.label = "bug",
-	},
-	{
-		.title = "Count the words of a text",
-		.file = "textkit/words.py",
-		.test = "python3 -m unittest -q tests.test_words",
-		.instruct = {"Add count_words and most_common to textkit/words.py, with a regular "
-			     "expression and collections.Counter.",
-			"Add count_words and most_common to textkit/words.py in plain Python, "
-			"without a regular expression."},
-		.done = {"A regular expression finds the words, with apostrophes inside them, and "
-			 "`Counter` counts them.",
-			"The text is split at white space and punctuation is stripped from each "
-			"part, so no regular expression is needed."},
-		.before = play_words_before,
-		.text = {play_words_a, play_words_b},
-		.commit = {"feat: count words with a regular expression",
-			"feat: count words in plain Python"},
-		.pr_title = "Count the words of a text",
-		.pr_body =
-			"`count_words` and `most_common` are new in `textkit/words.py`.\n\nTested "
-			"with `python3 -m unittest -q tests.test_words`.",
-		.label = "enhancement",
-	},
-};
+	snprintf(added, sizeof added, "/add %s", p->file);
+	snprintf(tested, sizeof tested, "/test %s", p->test);
+	if (!has(&q->user, added))
+		return decision("Nothing is done yet.", "The change belongs into one file.",
+			"Then the coding agent can be told what to change.", "%s", added);
+	if (!has(&q->user, instruct))
+		return decision("The file is in view.", "The tests say exactly what is wanted.",
+			"Then the tests are run.", "/instruct %s", instruct);
+	if (!has(&q->user, tested))
+		return decision("The change is made and committed.",
+			"Whether it is right, its tests tell.", "If they pass, it is finished.",
+			"%s", tested);
+	if (has(&q->user, "FAILED") && !has(&q->user, "Once more the tests"))
+		return decision("The tests failed and were shown to the coding agent.",
+			"Once more the tests must tell.", "If they pass, it is finished.", "%s",
+			tested);
+	return decision("The change is made, committed and tested.", "Nothing is left to do.",
+		"A person can review it.", "/finish");
+}
+
+static char *play_edit(const struct question *q, const struct play *p, int way)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_addf(&b, "%s\n\n%s\n```python\n", p->done[way], p->file);
+	if (has(&q->system, "SEARCH/REPLACE"))
+		buf_addf(&b, "<<<<<<< SEARCH\n%s=======\n%s>>>>>>> REPLACE\n", p->before,
+			p->text[way]);
+	else
+		buf_adds(&b, p->text[way]);
+	buf_adds(&b, "```\n");
+	return buf_take(&b, NULL);
+}
+
+static char *play_description(const struct play *p)
+{
+	_cleanup_json_ cJSON *j = cJSON_CreateObject();
+	cJSON *labels = cJSON_AddArrayToObject(j, "labels");
+
+	json_add_str(j, "title", p ? p->pr_title : "Change the code");
+	json_add_str(j, "body", p ? p->pr_body : "What the task asked for.");
+	if (p)
+		cJSON_AddItemToArray(labels, cJSON_CreateString(p->label));
+	cJSON_AddArrayToObject(j, "reviewers");
+	return json_print(j);
+}
+
+static const struct play *play_about(const struct buf *b, int *index)
+{
+	bool added = has(b, "I added these files to the chat");
+
+	for (int i = 0; i < (int)(sizeof plays / sizeof *plays); i++) {
+		if ((added && has(b, plays[i].file)) || has(b, plays[i].title) ||
+			has(b, plays[i].instruct[0]) || has(b, plays[i].instruct[1]) ||
+			has(b, plays[i].test)) {
+			*index = i;
+			return &plays[i];
+		}
+	}
+	return NULL;
+}
+
+static char *play_commit(const struct question *q)
+{
+	for (size_t i = 0; i < sizeof plays / sizeof *plays; i++) {
+		if (has(&q->user, plays[i].file))
+			return strdup(plays[i].commit[has(&q->user, "ROUNDING = ") ||
+						      has(&q->user, "PUNCTUATION = ")]);
+	}
+	return strdup("chore: change what was asked for");
+}
+
+static char *play(const struct question *q)
+{
+	static atomic_uint edits[sizeof plays / sizeof *plays]; /* asked for without a way */
+	int index = 0, way;
+	const struct play *p;
+
+	if (has(&q->system, "You manage a coding agent") ||
+		has(&q->system, "You are the manager of a coding agent")) {
+		p = play_about(&q->system, &index);
+		if (p)
+			return play_manager(q, p);
+		return decision("There is nothing to do.",
+			"The practice model knows only the tasks of its sample project.",
+			"A real model can be chosen in the settings.", "/finish");
+	}
+	if (has(&q->any, "for a pull request. Answer with one JSON object"))
+		return play_description(play_about(&q->any, &index));
+	if (has(&q->system, "Git commit messages"))
+		return play_commit(q);
+	if (has(&q->system, "summarize this partial conversation"))
+		return strdup("I asked you to change the code, and you did.");
+	p = play_about(&q->user, &index);
+	if (!p)
+		return strdup("The practice model knows only the tasks of its sample project.");
+	if (has(&q->any, p->instruct[0]) || has(&q->any, p->instruct[1])) {
+		way = has(&q->any, p->instruct[1]);
+	} else {
+		way = (int)(atomic_fetch_add(&edits[index], 1) % 2);
+	}
+	return play_edit(q, p, way);
+}
 
 #endif

@@ -8,13 +8,13 @@ from aider.io import InputOutput
 
 # Questions that change nothing by themselves; asked only under --permission ask.
 _ROUTINE = re.compile(
-    r"^(Attempt to fix|Fix lint errors|Try to proceed anyway|Edit the files|Add .* tokens? of command output"
+    r"^(Attempt to fix|Fix lint errors|Try to proceed anyway|Edit the files"
     r"|Add command output to the chat)"
 )
 # What the adapter's own rules answer, whatever the permission: never.
-_NEVER = re.compile(r"pip install|Install playwright|Open |anonymous analytics|OpenRouter|\.gitignore")
-# /run's output always goes into the chat: it was asked for.
-_ALWAYS = re.compile(r"^Add .* tokens? of command output")
+_NEVER = re.compile(
+    r"pip install|Install playwright|^Open |anonymous analytics|OpenRouter|\.gitignore"
+)
 
 _KINDS = (
     (re.compile(r"Create new file|Allow edits|No files matched|Edit a file"), "edit"),
@@ -110,8 +110,6 @@ class Console(InputOutput):
         key = (question, subject)
         if key in self.never_prompts or _NEVER.search(question) or not self.updates.is_open:
             return False
-        if _ALWAYS.search(question):
-            return True
         if self.permission == "allow" and _ROUTINE.search(question):
             return True
         if group and not group.show_group:

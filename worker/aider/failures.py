@@ -2,7 +2,11 @@
 
 import re
 
-_BUDGET = re.compile(r"insufficient (credits|quota|balance|funds)|insufficient_quota|exceeded your current quota|billing|out of credits", re.I)
+_BUDGET = re.compile(
+    r"insufficient (credits|quota|balance|funds)|insufficient_quota"
+    r"|exceeded your current quota|billing|out of credits",
+    re.I,
+)
 _CONTEXT = re.compile(r"context.{0,12}(length|window)|too many tokens|maximum context", re.I)
 _UNAVAILABLE = {
     "APIConnectionError",

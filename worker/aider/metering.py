@@ -72,7 +72,8 @@ class Meter:
         price_cached = info.get("cache_read_input_token_cost")
         price_cached = price_in if price_cached is None else price_cached
         full = max(int(usage.prompt_tokens or 0) - cached, 0)
-        return full * price_in + cached * price_cached + int(usage.completion_tokens or 0) * price_out
+        tokens_out = int(usage.completion_tokens or 0)
+        return full * price_in + cached * price_cached + tokens_out * price_out
 
     def estimate(self, kwargs, text):
         """Usage of a stream that was cut off: counted here, since no number came."""
