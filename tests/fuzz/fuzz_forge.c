@@ -1,0 +1,37 @@
+// needs: worker/forge_answer.c shared/json.c shared/utf8.c shared/buf.c shared/err.c shared/log.c
+// shared/clock.c
+/* GitHub's answers: a pull request that is read has a number and a web address. */
+#include <assert.h>
+#include <string.h>
+
+#include "shared/json.h"
+#include "worker/forge_answer.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n);
+
+static void check_pull(const struct forge_pull *p)
+{
+	assert(p->number > 0);
+	assert(strncmp(p->url, "http", 4) == 0);
+	assert(utf8_valid(p->title, strlen(p->title)));
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
+{
+	const char *body = (const char *)data;
+	char branch[256], author[256], reason[FORGE_REASON_BYTES];
+	struct forge_pull pull;
+	struct err e;
+
+	if (forge_parse_repository(body, n, branch, &e) == 0)
+		assert(branch[0] && strlen(branch) < sizeof branch);
+	if (forge_parse_pull(body, n, &pull, author, &e) == 0)
+		check_pull(&pull);
+	if (forge_parse_pulls(body, n, "agent-7", &pull, author, &e) > 0) {
+		check_pull(&pull);
+		assert(pull.existed);
+	}
+	forge_reason(body, n, reason);
+	assert(strlen(reason) < sizeof reason && utf8_valid(reason, strlen(reason)));
+	return 0;
+}
