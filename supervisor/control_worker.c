@@ -41,10 +41,6 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 			"the same "
 			"version",
 			(long long)version, EVENT_VERSION);
-	if (json_int(params, "last_seq", 0) < m->committed)
-		log_info("agent=%lld its worker's spool ends at %lld, the store at %lld",
-			(long long)m->id, (long long)json_int(params, "last_seq", 0),
-			(long long)m->committed);
 	agent = store_agent(c->s->store, m->id, e);
 	task = agent ? store_task(c->s->store, m->task, &defaults, e) : NULL;
 	if (!task) {

@@ -139,7 +139,7 @@ static int take(struct supervisor *s, struct member *m, struct outbox_event *ev,
 	return done;
 }
 
-static int take_all(struct supervisor *s, struct err *e)
+static int take_all(struct supervisor *s, bool durable, struct err *e)
 {
 	struct outbox_event *ev;
 	struct member *m;
@@ -151,7 +151,8 @@ static int take_all(struct supervisor *s, struct err *e)
 		if (m && take(s, m, ev, e) < 0)
 			return -1;
 	}
-	for (m = s->touched; m; m = m->touched_next) {
+	/* The events themselves tell how far they go: the row need not be written for each. */
+	for (m = durable ? s->touched : NULL; m; m = m->touched_next) {
 		if (store_agent_seq(s->store, m->id, m->next_seq, clock_wall_ms(), e) < 0)
 			return -1;
 	}
@@ -161,7 +162,6 @@ static int take_all(struct supervisor *s, struct err *e)
 /* Nothing was taken: the workers publish it again, since it stays unacknowledged. */
 static void refused(struct supervisor *s, const struct err *e)
 {
-	int64_t now = clock_now_ms();
 	struct member *m;
 	size_t i;
 
@@ -171,10 +171,7 @@ static void refused(struct supervisor *s, const struct err *e)
 			m->batched = m->committed;
 	}
 	tx_rollback(s);
-	if (s->ingest.refused_ms == 0 || now - s->ingest.refused_ms >= COMPLAIN_MS) {
-		s->ingest.refused_ms = now;
-		log_error("events not committed, the workers keep them: %s", e->text);
-	}
+	supervisor_refused(s, "events not taken, the workers keep them", e);
 }
 
 void ingest_commit(struct supervisor *s)
@@ -190,7 +187,8 @@ void ingest_commit(struct supervisor *s)
 		durable = durable || event_kind_durable(s->ingest.batch.events[i].kind);
 	s->outbox = s->ingest.batch;
 	s->ingest.batch = empty;
-	if (tx_begin(s, durable, &e) < 0 || take_all(s, &e) < 0 || store_commit(s->store, &e) < 0) {
+	if (tx_begin(s, durable, &e) < 0 || take_all(s, durable, &e) < 0 ||
+		store_commit(s->store, &e) < 0) {
 		refused(s, &e);
 		return;
 	}

@@ -19,7 +19,6 @@ struct ingest {
 	struct outbox batch; /* taken, in order per agent, not yet committed */
 	int64_t complaints;  /* frames and bodies that were not as they should be */
 	int64_t complained_ms;
-	int64_t refused_ms; /* when the disk refused last */
 };
 
 void ingest_frame(struct supervisor *s, const char *frame, size_t n);

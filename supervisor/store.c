@@ -16,6 +16,8 @@ int store_fail(struct store *s, struct err *e, const char *what)
 
 	if (code == SQLITE_FULL)
 		hint = "; make room on the disk";
+	else if (code == SQLITE_IOERR)
+		hint = "; check the disk, and that it has room";
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		hint = "; the file is damaged: restore a copy, or move it away to begin afresh";
 	else if (code == SQLITE_BUSY)
@@ -115,6 +117,40 @@ int store_exec(struct store *s, struct err *e, const char *sql, const char *type
 	return q && store_step(s, q, e) >= 0 ? 0 : -1;
 }
 
+/* Instead of sqlite's own checkpoints inside a commit (see checkpoint.h). */
+static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store *s = arg;
+
+	(void)db;
+	(void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+int store_log_pages(const struct store *s)
+{
+	return s->log_pages;
+}
+
+void store_checkpoint(struct store *s)
+{
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+int store_checkpoint_file(const char *path, struct err *e)
+{
+	struct store s = {0};
+	int done = sqlite3_open_v2(path, &s.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (done == SQLITE_OK)
+		done = sqlite3_wal_checkpoint_v2(s.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (done != SQLITE_OK)
+		store_fail(&s, e, "checkpoint");
+	sqlite3_close(s.db);
+	return done == SQLITE_OK ? 0 : -1;
+}
+
 struct store *store_open(const char *path, struct err *e)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -137,8 +173,10 @@ struct store *store_open(const char *path, struct err *e)
 	}
 	umask(mask);
 	/* From now on the loop waits for it: who gets no lock tries again later. */
-	if (s)
+	if (s) {
 		sqlite3_busy_timeout(s->db, BUSY_MS);
+		sqlite3_wal_hook(s->db, on_commit, s);
+	}
 	return s;
 }
 

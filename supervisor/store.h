@@ -30,6 +30,13 @@ int store_begin(struct store *s, bool durable, struct err *e);
 int store_commit(struct store *s, struct err *e);
 void store_rollback(struct store *s); /* harmless outside a transaction */
 
+/* Pages in the write-ahead log at the last commit. */
+int store_log_pages(const struct store *s);
+/* Moves them into the file as far as readers allow, without waiting for anybody. */
+void store_checkpoint(struct store *s);
+/* The same over a connection of its own: from any thread. */
+int store_checkpoint_file(const char *path, struct err *e);
+
 /* --- events --- */
 /* body: JSON text, borrowed; *id is the store's own number. */
 int store_event_add(struct store *s, const char *stream, int64_t subject, int64_t seq,

@@ -117,7 +117,8 @@ int store_migrate(struct store *s, struct err *e)
 			"is: use the newer program that wrote it",
 			(long long)version, STORE_VERSION);
 	if (run(s,
-		    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
+		    "PRAGMA page_size=1024;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA "
+		    "foreign_keys=ON;"
 		    "PRAGMA journal_size_limit=67108864;PRAGMA temp_store=MEMORY",
 		    e) < 0)
 		return -1;

@@ -11,6 +11,7 @@
 struct store {
 	sqlite3 *db;
 	bool open, full; /* a transaction is open; synchronous is FULL */
+	int log_pages;
 	int n;
 	struct {
 		const char *sql; /* a literal: its address is the key */

@@ -60,7 +60,9 @@ int store_agent_add(
 int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err *e)
 {
 	sqlite3_stmt *q = store_query(s, e,
-		"SELECT id,task_id,epoch,coalesce(pid,0),coalesce(pid_started,0),committed_seq,"
+		"SELECT id,task_id,epoch,coalesce(pid,0),coalesce(pid_started,0),max(committed_seq,"
+		"coalesce((SELECT max(seq) FROM events WHERE subject=agents.id AND seq>0"
+		" AND stream='agent'),0)),"
 		"command_done,coalesce((SELECT max(n) FROM commands WHERE "
 		"agent_id=agents.id),0),state"
 		" FROM agents ORDER BY id",

@@ -39,7 +39,10 @@ static void ended(struct member *m, int code)
 	/* Whatever it left behind in its group goes with it. */
 	if (m->pid > 1)
 		kill(-m->pid, SIGKILL);
-	log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
+	if (code == AGENT_CODE_UNKNOWN)
+		log_info("agent=%lld adopted worker pid=%d ended", (long long)m->id, m->pid);
+	else
+		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
 	m->pid = 0;
 	m->pid_started = 0;
 	supervisor_happened(m->supervisor, m, &in);
@@ -238,6 +241,16 @@ static void happen_unsaved(struct supervisor *s, struct member *m, const struct 
 	tx_settle(s);
 }
 
+void supervisor_refused(struct supervisor *s, const char *what, const struct err *e)
+{
+	int64_t now = clock_now_ms();
+
+	if (s->refused_ms && now - s->refused_ms < SUPERVISOR_COMPLAIN_MS)
+		return;
+	s->refused_ms = now;
+	log_error("%s: %s", what, e->text);
+}
+
 void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in)
 {
 	struct err e;
@@ -251,7 +264,7 @@ void supervisor_happened(struct supervisor *s, struct member *m, const struct ag
 			return;
 		}
 	}
-	log_error("agent=%lld not recorded, trying again: %s", (long long)m->id, e.text);
+	supervisor_refused(s, "states of agents not recorded, trying again", &e);
 	happen_unsaved(s, m, in);
 }
 
@@ -436,6 +449,7 @@ static int start(struct supervisor *s, struct err *e)
 	s->store = store_open(paths_store(&s->paths, path), e);
 	if (!s->store || supervisor_configure(s, e) < 0)
 		return -1;
+	checkpoint_init(&s->checkpoint, path, s->store);
 	s->last_event = store_last_event(s->store);
 	if (open_sockets(s, e) < 0 || take_up(s, e) < 0)
 		return -1;

@@ -11,6 +11,7 @@
 #include "shared/bus.h"
 #include "shared/err.h"
 #include "shared/paths.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/errand.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ingest.h"
@@ -22,7 +23,8 @@
 
 #define SUPERVISOR_STARTS_AT_ONCE 8 /* workers started in one round of the loop */
 #define SUPERVISOR_RETRY_MS 1000    /* after the disk refused */
-#define SUPERVISOR_LINGER_MS 100    /* lets the last answer leave */
+#define SUPERVISOR_COMPLAIN_MS 5000
+#define SUPERVISOR_LINGER_MS 100 /* lets the last answer leave */
 #define SUPERVISOR_PURGE_MS (3600 * 1000)
 #define SUPERVISOR_KEEP_ANSWERS_MS (24LL * 3600 * 1000)
 
@@ -32,6 +34,7 @@ struct supervisor {
 	uv_loop_t *loop;
 	struct paths paths;
 	struct store *store;
+	struct checkpoint checkpoint;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;
@@ -56,6 +59,8 @@ struct supervisor {
 	int webui_pid, webui_port;
 	int64_t webui_started;
 
+	int64_t refused_ms; /* when a refusal of the disk was last told */
+
 	uv_timer_t kick_timer, down_timer, purge_timer;
 	uv_signal_t signals[3];
 	bool going_down;
@@ -68,6 +73,9 @@ int supervisor_run(const struct paths *p, struct err *e);
 /* Something has happened to an agent that cannot be undone (its worker ended, time is
  * up): recorded now, or as soon as the disk allows. */
 void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in);
+
+/* The disk refused: told in the log, now and then. */
+void supervisor_refused(struct supervisor *s, const char *what, const struct err *e);
 
 /* Carries out agent_todo's actions, after they are committed. */
 void supervisor_act(struct supervisor *s, struct member *m, unsigned todo);

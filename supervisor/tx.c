@@ -203,6 +203,7 @@ void tx_settle(struct supervisor *s)
 	if (s->config_touched && supervisor_configure(s, &e) < 0)
 		log_error("configuration not read: %s", e.text);
 	s->config_touched = false;
+	checkpoint_consider(&s->checkpoint, s->loop);
 }
 
 int tx_commit(struct supervisor *s, struct err *e)

@@ -405,6 +405,53 @@ static void test_lists_are_bounded(void **state)
 	store_close(s);
 }
 
+static void test_checkpoint(void **state)
+{
+	const struct place *p = *state;
+	struct store *s = open_store(state);
+	struct err e;
+	int64_t id;
+	int i;
+
+	for (i = 1; store_log_pages(s) < 200; i++) {
+		assert_int_equal(store_begin(s, false, &e), 0);
+		assert_int_equal(
+			store_event_add(s, "agent", 1, i, "output", 1, "{}", 2, &id, &e), 0);
+		assert_int_equal(store_commit(s, &e), 0);
+	}
+	assert_int_equal(store_checkpoint_file(p->path, &e), 0);
+	assert_int_equal(store_begin(s, false, &e), 0);
+	assert_int_equal(store_event_add(s, "agent", 1, i, "output", 1, "{}", 2, &id, &e), 0);
+	assert_int_equal(store_commit(s, &e), 0);
+	assert_in_range(store_log_pages(s), 1, 20); /* it began afresh */
+	assert_int_equal(store_last_event(s), i);
+	store_close(s);
+}
+
+/* The row's committed_seq may lag behind: the events count. */
+static void check_row(void *arg, const struct store_agent_row *row)
+{
+	*(int64_t *)arg = row->committed_seq;
+}
+
+static void test_committed_seq(void **state)
+{
+	struct store *s = open_store(state);
+	int64_t agent, id, seq = 0;
+	struct err e;
+
+	assert_int_equal(store_begin(s, true, &e), 0);
+	agent = add_agent(s, "/r");
+	store_event_add(s, "agent", agent, 0, "state", 1, "{}", 2, &id, &e);
+	store_event_add(s, "agent", agent, 1, "output", 1, "{}", 2, &id, &e);
+	store_event_add(s, "agent", agent, 2, "output", 1, "{}", 2, &id, &e);
+	store_event_add(s, "task", agent, 0, "created", 1, "{}", 2, &id, &e);
+	assert_int_equal(store_commit(s, &e), 0);
+	assert_int_equal(store_agents_load(s, check_row, &seq, &e), 0);
+	assert_int_equal(seq, 2);
+	store_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +466,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests_and_config, make, tear),
 		cmocka_unit_test_setup_teardown(test_delete_and_alive, make, tear),
 		cmocka_unit_test_setup_teardown(test_lists_are_bounded, make, tear),
+		cmocka_unit_test_setup_teardown(test_checkpoint, make, tear),
+		cmocka_unit_test_setup_teardown(test_committed_seq, make, tear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
