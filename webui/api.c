@@ -503,7 +503,7 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 	case ROUTE_STREAM:
 		return get_stream(a, x, allowed, arg);
 	case ROUTE_OPENAPI:
-		return reply_text(x, 200, openapi_json, (size_t)(openapi_json_end - openapi_json));
+		return reply_text(x, 200, openapi_json, strlen(openapi_json));
 	case ROUTE_SESSION:
 	case ROUTE_SIGN_IN:
 	case ROUTE_SIGN_OUT:

@@ -26,7 +26,7 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 struct json_field;
 int api_body(struct http_exchange *x, const struct json_field *fields, size_t n, cJSON **body);
 
-/* The OpenAPI 3.1 description of all routes, built in. */
-extern const char openapi_json[], openapi_json_end[];
+/* The OpenAPI 3.1 description of all routes, built in, NUL-terminated. */
+extern const char openapi_json[];
 
 #endif

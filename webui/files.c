@@ -14,7 +14,6 @@
 #include "webui/sha256.h"
 
 #define HASH_LENGTH 8 /* of esbuild's [hash] */
-#define PATH_SIZE 1024
 
 struct files {
 	int count;
@@ -114,15 +113,13 @@ static int add(struct files *f, int dir_fd, const char *name, const char *path, 
 
 	if (f->count == FILES_MAX)
 		return err_set(e, ERR_LIMIT, "more than %d files", FILES_MAX);
-	if (strlen(path) >= sizeof f->file[0].path)
-		return 0;
 	char *body = read_file(dir_fd, name, &size, e);
 	if (!body) {
 		log_warn("page: left out: %s", e->text);
 		return 0;
 	}
 	struct file *file = &f->file[f->count++];
-	snprintf(file->path, sizeof file->path, "%s", path);
+	memcpy(file->path, path, strlen(path) + 1); /* walk() made it short enough */
 	file->type = type_of(path);
 	file->body = body;
 	file->size = size;
@@ -135,13 +132,13 @@ static int add(struct files *f, int dir_fd, const char *name, const char *path, 
 static int walk(struct files *f, int dir_fd, const char *at, int depth, struct err *e)
 {
 	_cleanup_closedir_ DIR *d = fdopendir(dir_fd);
-	char path[PATH_SIZE];
+	char path[sizeof f->file[0].path];
 	struct stat st;
 
 	for (struct dirent *entry; d && (entry = readdir(d));) {
 		if (entry->d_name[0] == '.' ||
 			fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			snprintf(path, sizeof path, "%s/%s", at, entry->d_name) >= PATH_SIZE)
+			snprintf(path, sizeof path, "%s/%s", at, entry->d_name) >= (int)sizeof path)
 			continue;
 		if (S_ISREG(st.st_mode) && add(f, dirfd(d), entry->d_name, path, e) < 0)
 			return -1;

@@ -363,7 +363,7 @@ int http_stream_write(struct http_exchange *x, const void *data, size_t n)
 static int find_descriptor(const struct mg_request_info *info)
 {
 	for (int fd = 3; fd < DESCRIPTORS_MAX; fd++) {
-		struct sockaddr_storage a;
+		struct sockaddr_storage a = {0};
 		socklen_t n = sizeof a;
 		char text[INET6_ADDRSTRLEN] = "";
 		int port = 0;

@@ -2,7 +2,7 @@
 
 /* The file as it is, readable beside this one. */
 __asm__(".section .rodata\n"
-	".global openapi_json, openapi_json_end\n"
+	".global openapi_json\n"
 	"openapi_json: .incbin \"webui/openapi.json\"\n"
-	"openapi_json_end: .byte 0\n"
+	".byte 0\n"
 	".previous\n");

@@ -753,7 +753,7 @@ int main(int argc, char **argv)
 {
 	struct agent a = {.stamps_fd = -1};
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc; i += 2) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		char *text = NULL;
 
@@ -785,7 +785,6 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		free(text);
-		i++;
 	}
 	if (!a.script)
 		a.script = cJSON_CreateObject();
