@@ -18,6 +18,7 @@
 
 #define READY_MS 15000
 #define DOWN_MS 20000
+#define WEBUI_MS 5000
 #define DEFAULT_PORT 5000
 #define URL_MAX 1024
 
@@ -324,23 +325,26 @@ int ctl_up(struct ctl *c, const struct args *a)
 	return u.foreground ? stay(&u, signals) : CTL_OK;
 }
 
-static int end_webui(struct ctl *c)
+/* Asks the page to end, if it runs; the descriptor to wait on, or -1. */
+static int end_webui(struct ctl *c, struct daemon_note *note)
 {
-	struct daemon_note note;
-	_cleanup_close_ int pidfd = -1;
+	int pidfd;
 
-	if (!daemon_note_read(&c->paths, &note))
-		return 0;
-	pidfd = daemon_pidfd(note.pid);
-	if (pidfd >= 0) {
-		kill(note.pid, SIGTERM);
-		if (!daemon_wait_end(pidfd, 5000)) {
-			kill(note.pid, SIGKILL);
-			daemon_wait_end(pidfd, 1000);
-		}
+	if (!daemon_note_read(&c->paths, note))
+		return -1;
+	pidfd = daemon_pidfd(note->pid);
+	if (pidfd >= 0)
+		kill(note->pid, SIGTERM);
+	return pidfd;
+}
+
+static void wait_webui(struct ctl *c, const struct daemon_note *note, int pidfd)
+{
+	if (!daemon_wait_end(pidfd, WEBUI_MS)) {
+		kill(note->pid, SIGKILL);
+		daemon_wait_end(pidfd, WEBUI_MS);
 	}
 	daemon_note_remove(&c->paths);
-	return 1;
 }
 
 static int end_supervisor(struct ctl *c, bool keep_agents, struct err *e)
@@ -370,17 +374,22 @@ int ctl_down(struct ctl *c, const struct args *a)
 {
 	bool running = ctl_running(c);
 	bool keep = args_has(a, "keep-agents");
+	_cleanup_close_ int webui = -1;
+	struct daemon_note note;
 	struct err e;
-	int webui;
+	int failed;
 
 	if (a->word_count)
 		return ctl_usage("down", "down takes no words");
-	webui = end_webui(c);
-	if (running && end_supervisor(c, keep, &e) < 0)
+	webui = end_webui(c, &note);
+	failed = running ? end_supervisor(c, keep, &e) : 0;
+	if (webui >= 0)
+		wait_webui(c, &note, webui);
+	if (failed < 0)
 		return ctl_fail(c, &e);
 	if (c->json)
-		puts(running || webui ? "{\"down\":true}" : "{\"down\":false}");
-	else if (!running && !webui)
+		puts(running || webui >= 0 ? "{\"down\":true}" : "{\"down\":false}");
+	else if (!running && webui < 0)
 		puts("Nothing was up.");
 	else
 		puts(keep ? "100x is down; its agents go on." : "100x is down.");

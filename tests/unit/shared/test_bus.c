@@ -314,6 +314,33 @@ static void open_requests_are_answered_in_any_order(void **state)
 	bus_rep_free(rep);
 }
 
+/* Peers that connect and are gone at once do not silence a listener. */
+static void peers_that_die_at_once_harm_nobody(void **state)
+{
+	struct scene *s = *state;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req;
+
+	s->echo = true;
+	strcpy(a.sun_path, s->path);
+	for (int i = 0; i < 300; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+			fail_msg("peer %d: connect", i);
+		close(fd);
+	}
+	req = bus_req_dial(&s->loop, s->url, NULL);
+	bus_req_ask(req, "still there?", 12, 8000, 60000, answered, s);
+	while (!s->answers && !s->failures)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->failures, 0);
+	assert_string_equal(s->last, "still there?");
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
 static void no_answer_is_an_error_in_time(void **state)
 {
 	struct scene *s = *state;
@@ -526,6 +553,7 @@ int main(void)
 		IN_SCENE(a_subscriber_may_end_itself),
 		IN_SCENE(a_dead_listeners_socket_is_replaced),
 		IN_SCENE(open_requests_are_answered_in_any_order),
+		IN_SCENE(peers_that_die_at_once_harm_nobody),
 		IN_SCENE(no_answer_is_an_error_in_time),
 		IN_SCENE(an_asker_survives_a_restart),
 		IN_SCENE(asks_again_by_itself),
