@@ -177,7 +177,8 @@ char *prompt_system(const struct prompt_task *t)
 
 	buf_init(&b, 0);
 	buf_addf(&b,
-		"You manage a coding agent (aider) that works in a git repository, on branch %s "
+		"You are the manager of a coding agent (aider) that works in a git repository, on "
+		"branch %s "
 		"made from %s. You are agent %lld. You do not write code yourself: after each of "
 		"the coding agent's turns you read what it did and choose the one next action "
 		"until the task is complete.\n\nThe task:\n",
