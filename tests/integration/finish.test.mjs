@@ -54,7 +54,7 @@ test('the token is nowhere it could leak', async () => {
 });
 
 test('a refused token is told; a person retries without redoing the work', async () => {
-  github.fault(...Array(6).fill({ path: '/repos/octo/sample', status: 401 }));
+  github.fault({ operation: '*', times: 20, status: 401 });
   const agent = await create();
   const state = await stack.untilState(agent, ['done', 'failed', 'paused', 'waiting']);
   const failed = (await stack.events(agent, ['finish'])).filter((e) => e.body.status === 'failed').map((e) => e.body);
