@@ -82,7 +82,7 @@ static void call_free(struct http_call *c)
 		c->next->prev = c->prev;
 	if (c->prev)
 		c->prev->next = c->next;
-	else if (c->http->calls == c)
+	else
 		c->http->calls = c->next;
 	c->http->call_count--;
 	curl_slist_free_all(c->headers);
@@ -93,8 +93,10 @@ static void call_free(struct http_call *c)
 
 static void destroy(struct http *h)
 {
-	while (h->calls)
-		call_free(h->calls);
+	for (struct http_call *next, *c = h->calls; c; c = next) {
+		next = c->next;
+		call_free(c);
+	}
 	curl_multi_cleanup(h->multi);
 	h->multi = NULL;
 	uv_timer_stop(&h->timer);

@@ -266,11 +266,11 @@ static size_t question_bytes(const struct llm_question *q)
 struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 	llm_waiting_cb waiting, void *arg, struct err *e)
 {
-	_cleanup_free_ struct llm_call *c = calloc(1, sizeof *c);
+	struct model model;
+	char url[LLM_URL_BYTES];
 	const char *key = NULL;
+	struct llm_call *c;
 
-	if (!c)
-		abort();
 	if (l->call_count >= LLM_MAX_CALLS) {
 		err_set(e, ERR_LIMIT, "%d questions to models are under way already",
 			LLM_MAX_CALLS);
@@ -281,15 +281,19 @@ struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 			LLM_QUESTION_MAX_BYTES);
 		return NULL;
 	}
-	if (model_parse(q->model, &c->model, e) < 0 ||
-		model_endpoint(
-			&c->model, key_from, (void *)l->keys, c->url, sizeof c->url, &key, e) < 0)
+	if (model_parse(q->model, &model, e) < 0 ||
+		model_endpoint(&model, key_from, (void *)l->keys, url, sizeof url, &key, e) < 0)
 		return NULL;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		abort();
+	c->llm = l;
+	c->model = model;
+	memcpy(c->url, url, sizeof url);
 	if (key && *key)
 		c->authorization = header("Authorization: Bearer ", key);
-	if (key && *key && strcmp(c->model.provider->prefix, "anthropic") == 0)
+	if (key && *key && strcmp(model.provider->prefix, "anthropic") == 0)
 		c->api_key = header("x-api-key: ", key);
-	c->llm = l;
 	c->body = question_body(c, q);
 	c->started_ms = clock_now_ms();
 	c->deadline_ms = q->deadline_ms > 0 ? q->deadline_ms : LLM_DEADLINE_MS;
@@ -305,7 +309,7 @@ struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 	uv_timer_init(l->loop, &c->timer);
 	c->timer.data = c;
 	uv_timer_start(&c->timer, on_start, 0, 0);
-	return take_ptr(c);
+	return c;
 }
 
 void llm_cancel(struct llm_call *c)

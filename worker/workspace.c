@@ -347,28 +347,23 @@ int workspace_open(const char *path, const char *mirrors, const struct giturl *u
 	const char *base, const char *branch, const char *user_name, const char *user_email,
 	workspace_progress progress, void *arg, struct workspace **out, struct err *e)
 {
-	_cleanup_free_ struct workspace *w = calloc(1, sizeof *w);
+	struct workspace w = {.url = *url};
 	struct workspace_session s;
 	struct stat st;
-	int rc;
 
-	if (!w)
+	if (copy(w.path, sizeof w.path - 16, path, "workspace's path", e) < 0 ||
+		copy(w.base, sizeof w.base, base ? base : "", "base branch's name", e) < 0 ||
+		copy(w.branch, sizeof w.branch, branch, "branch's name", e) < 0 ||
+		copy(w.user_name, sizeof w.user_name, user_name, "user's name", e) < 0 ||
+		copy(w.user_email, sizeof w.user_email, user_email, "user's address", e) < 0)
+		return -1;
+	workspace_session_init(&s, &w.url, NULL, "clone", progress, arg);
+	if ((lstat(path, &st) == 0 ? reopen(&w, e) : make(&w, mirrors, &s, e)) < 0)
+		return -1;
+	*out = malloc(sizeof w);
+	if (!*out)
 		abort();
-	w->url = *url;
-	if (copy(w->path, sizeof w->path - 16, path, "workspace's path", e) < 0 ||
-		copy(w->base, sizeof w->base, base ? base : "", "base branch's name", e) < 0 ||
-		copy(w->branch, sizeof w->branch, branch, "branch's name", e) < 0 ||
-		copy(w->user_name, sizeof w->user_name, user_name, "user's name", e) < 0 ||
-		copy(w->user_email, sizeof w->user_email, user_email, "user's address", e) < 0)
-		return -1;
-	workspace_session_init(&s, &w->url, NULL, "clone", progress, arg);
-	if (lstat(path, &st) == 0)
-		rc = reopen(w, e);
-	else
-		rc = make(w, mirrors, &s, e);
-	if (rc < 0)
-		return -1;
-	*out = take_ptr(w);
+	**out = w;
 	return 0;
 }
 

@@ -16,10 +16,12 @@
  * sets owner validation off for our own folders. */
 int workspace_library_init(struct err *e);
 
-/* Credentials: https token (may be NULL) for hosts that are GitHub's or named in
- * GITHUB_API_URL or equal token_host; ssh by agent, then ~/.ssh keys. */
+/* Credentials: https token (may be NULL) for hosts that are GitHub's, that api_url
+ * stands for, or that equal token_host; ssh as the ssh program does it (agent, ~/.ssh,
+ * the user's configuration), with home where it differs from the password database's. */
 struct workspace_auth {
 	const char *token;	/* GITHUB_TOKEN or NULL; borrowed */
+	const char *api_url;	/* GITHUB_API_URL or NULL: then taken from the environment */
 	const char *token_host; /* the only other host the token may be sent to; NULL */
 	const char *home;	/* for ~/.ssh and known_hosts */
 };

@@ -80,8 +80,9 @@ int workspace_session_error(
 bool workspace_session_progress(
 	struct workspace_session *s, int64_t done, int64_t total, bool last);
 
-/* Pure but for GITHUB_API_URL: true if the token may be sent to this URL's host. */
-bool workspace_token_may_go(const char *url, const char *token_host);
+/* True if the token may be sent to this URL's host; over http to loopback alone. api and
+ * token_host as in struct workspace_auth. */
+bool workspace_token_may_go(const char *url, const char *api, const char *token_host);
 
 /* Transport over the ssh program (payload: a workspace_session). */
 int workspace_ssh_transport(git_transport **out, git_remote *owner, void *payload);

@@ -143,10 +143,9 @@ static bool loopback(const char *host)
 	       (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
 }
 
-bool workspace_token_may_go(const char *url, const char *token_host)
+bool workspace_token_may_go(const char *url, const char *api, const char *token_host)
 {
 	char host[256], api_host[256] = "";
-	const char *api = getenv("GITHUB_API_URL");
 
 	host_of(url, host);
 	if (!host[0])
@@ -157,6 +156,8 @@ bool workspace_token_may_go(const char *url, const char *token_host)
 		return true;
 	if (token_host && strcasecmp(host, token_host) == 0)
 		return true;
+	if (!api)
+		api = getenv("GITHUB_API_URL");
 	if (!api)
 		return false;
 	host_of(api, api_host);
@@ -185,7 +186,7 @@ static int on_credentials(git_credential **out, const char *url, const char *use
 			host);
 		return GIT_EAUTH;
 	}
-	if (!workspace_token_may_go(url, s->auth->token_host)) {
+	if (!workspace_token_may_go(url, s->auth->api_url, s->auth->token_host)) {
 		err_set(&s->failure, ERR_DENIED,
 			"%s asks for credentials, but GITHUB_TOKEN is sent to GitHub alone: use an "
 			"ssh "
