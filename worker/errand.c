@@ -112,7 +112,11 @@ static int check(const struct paths *paths, const cJSON *question, cJSON *answer
 		return -1;
 	}
 	struct workspace_auth auth = {
-		.token = dotenv_get(keys, "GITHUB_TOKEN"), .home = paths->home};
+		.token = dotenv_get(keys, "GITHUB_TOKEN"),
+		.api_url = dotenv_get(keys, "GITHUB_API_URL"),
+		.token_host = dotenv_get(keys, "HUNDREDX_TOKEN_HOST"),
+		.home = paths->home,
+	};
 	r = workspace_check_remote(&url, &auth, json_str(question, "base", ""), branch, head, e);
 	dotenv_free(keys);
 	if (r < 0) {

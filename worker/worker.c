@@ -456,7 +456,12 @@ static void open_tree(struct worker *w)
 		.branch = w->task.branch,
 		.user_name = w->task.git_name,
 		.user_email = w->task.git_email,
-		.auth = {.token = dotenv_get(w->keys, "GITHUB_TOKEN"), .home = w->paths.home}};
+		.auth = {
+			.token = dotenv_get(w->keys, "GITHUB_TOKEN"),
+			.api_url = dotenv_get(w->keys, "GITHUB_API_URL"),
+			.token_host = dotenv_get(w->keys, "HUNDREDX_TOKEN_HOST"),
+			.home = w->paths.home,
+		}};
 
 	w->tree = tree_new(w->loop, &spec, on_progress, w);
 	tree_open(w->tree, on_opened, w);
