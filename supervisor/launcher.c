@@ -38,20 +38,11 @@ static bool named(const char *entry, const char *name)
 
 static bool wanted(const char *entry)
 {
-	const struct model_provider *providers;
-	size_t i, n;
-
-	for (i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++) {
+	for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++) {
 		if (named(entry, handed_on[i]))
 			return true;
 	}
-	providers = model_providers(&n);
-	for (i = 0; i < n; i++) {
-		if ((providers[i].key_variable && named(entry, providers[i].key_variable)) ||
-			(providers[i].base_variable && named(entry, providers[i].base_variable)))
-			return true;
-	}
-	return false;
+	return model_variable(entry, strcspn(entry, "="));
 }
 
 struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err *e)

@@ -133,7 +133,13 @@ int instance_plain_env(struct instance_plan *p, const char *session_dir, struct 
 	return 0;
 }
 
-/* The key and the base of this one provider, nobody else's. */
+static const char *key_get(void *arg, const char *name)
+{
+	return dotenv_get(arg, name);
+}
+
+/* The key and the base of this one provider, under the first of its names: nobody
+ * else's. */
 static int provider_env(struct instance_plan *p, const struct assignment *a,
 	const struct dotenv *keys, struct err *e)
 {
@@ -142,11 +148,10 @@ static int provider_env(struct instance_plan *p, const struct assignment *a,
 	if (model_parse(a->aider_model, &m, e) < 0)
 		return err_wrap(e, "model of the role Aider");
 	if (m.provider->key_variable)
-		add_variable(
-			p, m.provider->key_variable, dotenv_get(keys, m.provider->key_variable));
+		add_variable(p, m.provider->key_variable, model_key(m.provider, key_get, (void *)keys));
 	if (m.provider->base_variable)
 		add_variable(
-			p, m.provider->base_variable, dotenv_get(keys, m.provider->base_variable));
+			p, m.provider->base_variable, model_base(m.provider, key_get, (void *)keys));
 	return 0;
 }
 

@@ -32,6 +32,7 @@ async function create(answers, { script = { turns: [{ steps: [{ echo: true }, ed
   const file = path.join(stack.dir, `model-${++number}.json`);
   log = path.join(stack.dir, `model-${number}.log`);
   await writeFile(file, JSON.stringify({ rules: [...rules, { system: 'You are the manager of a coding agent', answers }] }));
+  await model?.stop();
   model = await startPracticeModel({ script: file, log });
   await writeFile(path.join(stack.env.HOME, '.env'),
     `OPENAI_API_BASE=http://127.0.0.1:${model.port}/v1\nexport OPENAI_API_KEY="key-of-the-manager-test"\n`, { mode: 0o600 });
@@ -115,13 +116,14 @@ test('the dollar limit pauses', async () => {
 });
 
 test('agents tell each other', async () => {
+  const { last_event: after } = await stack.ask('status');
   const [first, second] = await create([decision('/instruct wait')], {
     agents_per_task: 2,
     script: { turns: [{ steps: [{ text: 'started\n' }, { silence_ms: 200 }] }] },
     limits: { turns: 500 },
     rules: [{ system: 'You are the manager of a coding agent', times: 1, answer: decision('/tell all the parser is mine') }],
   });
-  const got = await stack.until((e) => e.kind === 'message' && e.body.direction === 'in' && e, 'the message');
+  const got = await stack.until((e) => e.kind === 'message' && e.body.direction === 'in' && e, 'the message', 30000, { after });
   assert.ok([first, second].includes(got.subject));
   const other = got.subject === first ? second : first;
   assert.equal(got.body.from, `agent/${other}`);
