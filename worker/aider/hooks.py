@@ -4,6 +4,7 @@ checked against it. The contract tests exercise each."""
 import functools
 import json
 import os
+import re
 import sys
 import threading
 import types
@@ -18,6 +19,22 @@ READ_MAX = 4 * 1024 * 1024  # a larger file's content is not read for a diff
 
 OWN_NAME = "100x agent"
 OWN_EMAIL = "agent@localhost"
+
+
+_STRING_OR_EXTRA = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|,(?=\s*[}\]])')
+
+
+def _fast_json5(slow):
+    """aider's own metadata file is JSON but for trailing commas and comments; its JSON5
+    parser takes a quarter of a second for that. Anything else still goes there."""
+
+    def loads(text):
+        try:
+            return json.loads(_STRING_OR_EXTRA.sub(lambda found: found[1] or "", text))
+        except ValueError:
+            return slow(text)
+
+    return loads
 
 
 def aider_version():
@@ -88,6 +105,7 @@ def after_import(session_dir, console):
     main.install_upgrade = main.install_from_main_branch = lambda *_args, **_kwargs: False
     main.offer_openrouter_oauth = onboarding.offer_openrouter_oauth = lambda *_a, **_k: False
     report.report_github_issue = lambda *_args, **_kwargs: None
+    models.json5 = types.SimpleNamespace(loads=_fast_json5(models.json5.loads))
     models.ModelInfoManager.get_model_info = _model_info
     models.Model.validate_environment = lambda _self: {
         "missing_keys": [],
