@@ -9,7 +9,7 @@
 
 #include "shared/err.h"
 
-#define HTTP_THREADS 256
+#define HTTP_THREADS 800 /* one per connection: slow ones must not hold them all */
 #define HTTP_BODY_MAX (1024 * 1024)
 #define HTTP_REQUEST_TIMEOUT_MS 10000 /* to send a request, or to take our answer */
 #define HTTP_KEEP_ALIVE_MS 5000	      /* an idle connection holds a thread */

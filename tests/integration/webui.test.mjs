@@ -425,6 +425,20 @@ test('streams have a cap, and pages still answer at it', async () => {
   (await openWhenFree()).close();
 });
 
+test('five hundred connections that never end their request keep nobody waiting', async () => {
+  const slow = await Promise.all(Array.from({ length: 500 }, async () => {
+    const socket = net.connect(stack.port, '127.0.0.1').on('error', () => {});
+    await once(socket, 'connect');
+    socket.write(`GET / HTTP/1.1\r\nHost: localhost:${stack.port}\r\nX: `);
+    return socket;
+  }));
+  for (let i = 0; i < 10; i++) {
+    const answer = await deadline(api('GET', '/agents'), 2000 * patience, 'an answer beside slow requests');
+    assert.equal(answer.status, 200);
+  }
+  for (const socket of slow) socket.destroy();
+});
+
 test('without a supervisor reads go on and changes say why not', async () => {
   stack.supervisor.kill('SIGKILL');
   await stack.supervisor.ended;
