@@ -1,6 +1,9 @@
 // Mirrors, clones and pushes against real servers: smart HTTP with a token, and ssh.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import https from 'node:https';
+import nodeHttp from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -159,6 +162,35 @@ test('ssh: a path in quotes stays a path', async () => {
   const [answer] = await probe(['check', ssh.url(odd)], { HOME: ssh.home });
   assert.equal(answer.ok, false);
   assert.equal(fs.existsSync(canary), false);
+});
+
+test('https: only with a certificate that is trusted', async () => {
+  const key = path.join(dir, 'key.pem');
+  const certificate = path.join(dir, 'certificate.pem');
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+    '-nodes', '-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+  const server = https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(certificate) },
+    (req, res) => {
+      const inner = nodeHttp.request({ host: '127.0.0.1', port: http.port, method: req.method,
+        path: req.url, headers: req.headers }, (answer) => {
+        res.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(res);
+      });
+      inner.once('error', () => res.destroy());
+      req.pipe(inner);
+    }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => { server.once('listening', resolve); });
+  const url = `https://localhost:${server.address().port}/octo/sample.git`;
+  const local = { GITHUB_TOKEN: TOKEN, HUNDREDX_TOKEN_HOST: 'localhost' };
+  const [distrusted] = await probe(['check', url], local);
+  assert.equal(distrusted.kind, 'unavailable', distrusted.error);
+  assert.match(distrusted.error, /certificate/i);
+  const [done] = await probe(['cycle', path.join(dir, 'https'), url, 'agent-https', 'f', 'x\n'],
+    { ...local, SSL_CERT_FILE: certificate });
+  assert.equal(done.ok, true, done.error);
+  server.closeAllConnections();
+  await new Promise((resolve) => { server.close(resolve); });
 });
 
 test('a server that answers nonsense, or closes at once, is told as such', async () => {
