@@ -64,12 +64,22 @@ static void on_checked(void *arg, const cJSON *arguments, const struct err *e)
 		c->e = *e;
 }
 
-static int check_arguments(const struct paths *paths, const char *text, struct err *e)
+/* With aider in its place, even no arguments: whether it is there and of the right
+ * version shows too. Another agent gets none. */
+static int check_arguments(const struct paths *paths, const cJSON *question, struct err *e)
 {
+	const char *text = json_str(question, "aider_arguments", "");
+	bool foreign = cJSON_GetArraySize(json_get(question, "agent_command")) > 0;
 	struct checked c = {0};
 	uv_loop_t loop;
 	int r;
 
+	if (foreign && *text)
+		return err_set(e, ERR_INVALID,
+			"another agent than aider is configured (agent_command): leave aider's "
+			"arguments empty");
+	if (foreign)
+		return 0;
 	uv_loop_init(&loop);
 	r = instance_check(&loop, paths, text, on_checked, &c, e);
 	if (r == 0) {
@@ -86,21 +96,29 @@ static int check_arguments(const struct paths *paths, const char *text, struct e
 static int check(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e)
 {
-	const char *arguments = json_str(question, "aider_arguments", "");
-	bool foreign = cJSON_GetArraySize(json_get(question, "agent_command")) > 0;
+	static const struct json_field fields[] = {
+		{.name = "repository", .type = JSON_STRING, .required = true, .max = GITURL_MAX},
+		{.name = "base", .type = JSON_STRING},
+		{.name = "aider_arguments", .type = JSON_STRING, .max = ERRAND_QUESTION_MAX},
+		{.name = "local_repositories", .type = JSON_BOOL},
+		{.name = "agent_command", .type = JSON_ARRAY},
+	};
 	char env_file[PATHS_MAX + 8], branch[256], head[41];
 	struct dotenv *keys;
 	struct giturl url;
 	int r;
 
+	if (json_check(question, fields, sizeof fields / sizeof *fields, e) < 0)
+		return -1;
 	*field = "repository";
 	if (giturl_parse(json_str(question, "repository", ""),
 		    json_bool(question, "local_repositories", false), &url, e) < 0)
 		return -1;
-	if (!foreign && *arguments) {
-		*field = "aider_arguments";
-		if (check_arguments(paths, arguments, e) < 0)
-			return -1;
+	*field = "aider_arguments";
+	if (check_arguments(paths, question, e) < 0) {
+		if (e->kind != ERR_INVALID)
+			*field = NULL; /* aider itself is missing or of another version */
+		return -1;
 	}
 	*field = NULL;
 	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);

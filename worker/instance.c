@@ -148,10 +148,11 @@ static int provider_env(struct instance_plan *p, const struct assignment *a,
 	if (model_parse(a->aider_model, &m, e) < 0)
 		return err_wrap(e, "model of the role Aider");
 	if (m.provider->key_variable)
-		add_variable(p, m.provider->key_variable, model_key(m.provider, key_get, (void *)keys));
-	if (m.provider->base_variable)
 		add_variable(
-			p, m.provider->base_variable, model_base(m.provider, key_get, (void *)keys));
+			p, m.provider->key_variable, model_key(m.provider, key_get, (void *)keys));
+	if (m.provider->base_variable)
+		add_variable(p, m.provider->base_variable,
+			model_base(m.provider, key_get, (void *)keys));
 	return 0;
 }
 
@@ -228,8 +229,7 @@ static void on_check_done(void *arg, int code)
 		j = json_parse(
 			c->answer.data ? c->answer.data : "", c->answer.len, CHECK_ANSWER_MAX, &e);
 		if (j && !json_bool(j, "ok", false)) {
-			err_set(&e, ERR_INVALID, "aider arguments: %s",
-				json_str(j, "error", "not accepted"));
+			err_set(&e, ERR_INVALID, "%s", json_str(j, "error", "not accepted"));
 			cJSON_Delete(j);
 			j = NULL;
 		}
