@@ -27,7 +27,7 @@ void output_init(struct output *o, output_cb cb, void *arg)
 	memset(o, 0, sizeof *o);
 	o->cb = cb;
 	o->arg = arg;
-	o->last_ms = -OUTPUT_GATHER_MS;
+	o->last_ms = -OUTPUT_QUIET_MS;
 	buf_init(&o->text, EVENT_TEXT_MAX);
 }
 
@@ -84,7 +84,7 @@ static size_t admit_line(struct output *o, const char *text, size_t n, bool *cut
 
 static void add_piece(struct output *o, const char *text, size_t n, bool cut, int64_t now_ms)
 {
-	bool quiet = !o->text.len && now_ms - o->last_ms >= OUTPUT_GATHER_MS;
+	bool quiet = !o->text.len && now_ms - o->last_ms >= OUTPUT_QUIET_MS;
 
 	if (n > EVENT_TEXT_MAX - o->text.len)
 		emit(o, true, false, now_ms);

@@ -1,5 +1,6 @@
-/* Streamed text on its way into events: at once when the stream was quiet, gathered
- * for at most OUTPUT_GATHER_MS or OUTPUT_GATHER_BYTES while it flows. Pieces end at
+/* Streamed text on its way into events: at once when the stream was quiet for
+ * OUTPUT_QUIET_MS (a hundred lines a second still count as that), gathered for at most
+ * OUTPUT_GATHER_MS or OUTPUT_GATHER_BYTES while it flows faster. Pieces end at
  * character borders; one longer than EVENT_TEXT_MAX is cut and marked, and so is a line of
  * raw bytes that never ends. Pure: the time comes in, pieces go out by a callback. */
 #ifndef WORKER_OUTPUT_H
@@ -11,6 +12,7 @@
 
 #include "shared/buf.h"
 
+#define OUTPUT_QUIET_MS 8
 #define OUTPUT_GATHER_MS 33
 #define OUTPUT_GATHER_BYTES 4096
 
