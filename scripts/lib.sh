@@ -42,7 +42,7 @@ packages_missing() {
 
 node_fits() {
 	command -v node >/dev/null &&
-		node -e 'process.exit(+process.versions.node.split(".")[0] < 18)'
+		node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)'
 }
 
 install_packages() {
