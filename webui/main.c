@@ -100,6 +100,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct err *e
 			"that speaks TLS in front and add --behind-proxy --allow-host NAME, or use "
 			"ssh -L %d:localhost:%d",
 			o->bind, o->guard.port, o->guard.port);
+	if (o->bind && loopback(o->bind)) /* 127.0.0.2 is named like this by the browser */
+		return guard_allow(&o->guard, o->bind, e);
 	return 0;
 }
 
@@ -115,6 +117,18 @@ static struct files *load_page(const char *dir)
 	if (!files)
 		log_warn("the page is not served: %s", e.text);
 	return files;
+}
+
+/* The URL to sign in by, as the browser reaches us. */
+static void print_url(const struct options *o, const char *token)
+{
+	const char *address = o->bind && loopback(o->bind) ? o->bind : "localhost";
+
+	if (o->guard.behind_proxy && o->guard.count)
+		printf("https://%s/sign-in?token=%s\n", o->guard.hosts[0], token);
+	else
+		printf("http://%s:%d/sign-in?token=%s\n", address, o->guard.port, token);
+	fflush(stdout);
 }
 
 static void end_now(int number)
@@ -158,9 +172,7 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	struct http_server *server =
 		hub ? http_start(address, o->guard.port, site_handle, &s, e) : NULL;
 	if (server) {
-		printf("http://%s:%d/sign-in?token=%s\n", o->bind ? o->bind : "localhost",
-			o->guard.port, auth_token(s.auth));
-		fflush(stdout);
+		print_url(o, auth_token(s.auth));
 		log_info("listening on port %d", o->guard.port);
 		wait_for_end(&set, &s);
 		alarm(STOP_SECONDS);

@@ -474,6 +474,7 @@ test('behind a proxy: its name, its https origin and a Secure cookie', async () 
   const port = await freePort();
   const child = stack.spawnProgram('100x-webui', ['--port', String(port), '--behind-proxy', '--allow-host', 'agents.example']);
   while (!child.log.includes('/sign-in?token=')) await once(child.stdout, 'data');
+  assert.match(child.log, new RegExp(`https://agents.example/sign-in\\?token=${stack.token}`));
   const headers = { host: 'agents.example', origin: 'https://agents.example' };
   const answer = await api('POST', '/session', { token: stack.token }, { port, headers, token: null });
   assert.equal(answer.status, 200, answer.text);
