@@ -124,7 +124,7 @@ int call_agent_tell(struct call *c, const cJSON *params, cJSON **result, struct 
 		m = alive(c, params, e);
 		if (!m)
 			return -1;
-		ids = malloc(sizeof(*ids));
+		ids = calloc(n, sizeof(*ids));
 		if (!ids)
 			abort();
 		ids[0] = m->id;

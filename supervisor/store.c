@@ -143,6 +143,9 @@ int store_checkpoint_file(const char *path, struct err *e)
 	struct store s = {0};
 	int done = sqlite3_open_v2(path, &s.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
+	/* Without a read before, sqlite does not know of the log and moves nothing. */
+	if (done == SQLITE_OK)
+		done = sqlite3_exec(s.db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
 	if (done == SQLITE_OK)
 		done = sqlite3_wal_checkpoint_v2(s.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (done != SQLITE_OK)
