@@ -19,8 +19,8 @@
 #define MANAGER_INTS(X)                                                                            \
 	X(turn)                                                                                    \
 	X(granted_turns)                                                                           \
-	X(granted_ms) X(active_ms) X(pending) X(bad_answers) X(test_failures) X(turn_errors)       \
-		X(tells) X(holds)
+	X(granted_ms)                                                                              \
+	X(active_ms) X(pending) X(bad_answers) X(test_failures) X(turn_errors) X(tells) X(holds)
 #define MANAGER_BOOLS(X)                                                                           \
 	X(turn_open)                                                                               \
 	X(interrupted) X(resume_wanted) X(redo) X(prompt_queued) X(finish_wanted) X(by_limit)
@@ -227,6 +227,7 @@ static cJSON *read_file(const char *folder, const char *name)
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
+	const char *end;
 	size_t n = 0;
 	struct err e;
 	cJSON *j;
@@ -247,7 +248,9 @@ static cJSON *read_file(const char *folder, const char *name)
 			return NULL;
 		n += (size_t)r;
 	}
-	j = json_parse(text, n, SESSION_MAX_BYTES, &e);
+	/* Behind the line's end may lie what is left of a longer one. */
+	end = memchr(text, '\n', n);
+	j = json_parse(text, end ? (size_t)(end - text) : n, SESSION_MAX_BYTES, &e);
 	if (!j) {
 		log_warn("session: %s is not whole and is ignored: %s", name, e.text);
 		return NULL;
@@ -260,21 +263,28 @@ static cJSON *read_file(const char *folder, const char *name)
 
 int session_open(struct session *s, const char *folder, struct err *e)
 {
-	_cleanup_json_ cJSON *cold = NULL, *hot = NULL;
-	const cJSON *newest;
+	static const char *const names[] = {"state.json", "state.hot.0", "state.hot.1"};
+	_cleanup_json_ cJSON *newest = NULL;
 
 	memset(s, 0, sizeof *s);
 	s->manager.active_since_ms = -1;
 	s->fresh = true;
+	s->hot_fd[0] = s->hot_fd[1] = -1;
 	if (strlen(folder) >= sizeof s->folder)
 		return err_set(e, ERR_INVALID, "%s: path too long", folder);
 	memcpy(s->folder, folder, strlen(folder) + 1);
 	if (paths_mkdirs(folder, 0700, e) < 0)
 		return -1;
-	cold = read_file(folder, "state.json");
-	hot = read_file(folder, "state.hot.json");
-	newest = !cold || (hot && json_int(hot, "saves", 0) > json_int(cold, "saves", 0)) ? hot
-											  : cold;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		cJSON *j = read_file(folder, names[i]);
+
+		if (j && (!newest || json_int(j, "saves", 0) > json_int(newest, "saves", 0))) {
+			cJSON_Delete(newest);
+			newest = j;
+		} else {
+			cJSON_Delete(j);
+		}
+	}
 	if (newest)
 		fill(s, newest);
 	return 0;
@@ -295,36 +305,67 @@ static int write_whole(int fd, const char *text, size_t n)
 	return 0;
 }
 
-int session_save(struct session *s, bool sync, struct err *e)
+/* Over the older of two files that stay open: no folder is changed, so that nothing
+ * waits for the file system's journal. */
+static int save_hot(struct session *s, const char *text, size_t n, struct err *e)
 {
-	const char *name = sync ? "state.json" : "state.hot.json";
+	int which = (int)(s->saves & 1);
+	int *fd = &s->hot_fd[which];
+	char path[PATHS_MAX + 32];
+	ssize_t w;
+
+	snprintf(path, sizeof path, "%s/state.hot.%d", s->folder, which);
+	if (*fd < 0)
+		*fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return err_errno(e, "open %s", path);
+	w = pwrite(*fd, text, n, 0);
+	if (w < 0 || (size_t)w < n)
+		return w < 0 ? err_errno(e, "write %s", path)
+			     : err_set(e, ERR_SYS, "write %s: the disk is full", path);
+	return 0;
+}
+
+static int save_cold(struct session *s, const char *text, size_t n, struct err *e)
+{
 	char path[PATHS_MAX + 32], temp[PATHS_MAX + 32];
-	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1, dir = -1;
 
-	s->saves++;
-	text = print(s);
-	snprintf(path, sizeof path, "%s/%s", s->folder, name);
-	snprintf(temp, sizeof temp, "%s/%s.new", s->folder, name);
+	snprintf(path, sizeof path, "%s/state.json", s->folder);
+	snprintf(temp, sizeof temp, "%s/state.json.new", s->folder);
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(e, "open %s", temp);
-	if (write_whole(fd, text, strlen(text)) < 0)
+	if (write_whole(fd, text, n) < 0)
 		return err_errno(e, "write %s", temp);
-	if (sync && fsync(fd) < 0)
+	if (fsync(fd) < 0)
 		return err_errno(e, "sync %s", temp);
 	if (rename(temp, path) < 0)
 		return err_errno(e, "rename %s", temp);
-	if (!sync)
-		return 0;
 	dir = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || fsync(dir) < 0)
 		return err_errno(e, "sync %s", s->folder);
 	return 0;
 }
 
+int session_save(struct session *s, bool sync, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t n;
+
+	s->saves++;
+	text = print(s);
+	n = strlen(text);
+	text[n] = '\n'; /* over the NUL: the line's end is the record's */
+	return sync ? save_cold(s, text, n + 1, e) : save_hot(s, text, n + 1, e);
+}
+
 void session_clear(struct session *s)
 {
+	for (int i = 0; i < 2; i++) {
+		if (s->hot_fd[i] > 0)
+			close(s->hot_fd[i]);
+	}
 	session_drop_messages(s, s->message_count);
 	free(s->acp_session);
 	free(s->prompt);

@@ -1,9 +1,10 @@
 /* What a worker must know after a crash, beside its spool and its workspace: the
  * manager's state, the prompt under way, messages not yet passed on, commands taken
- * over, how far finishing came. Two files in workspaces/<agent>/session/:
- * state.json (synced to the disk, for what must survive power loss too) and
- * state.hot.json (written between, survives our crash). Each is replaced whole by
- * a rename; the one with the higher count is the truth, a torn one is ignored. */
+ * over, how far finishing came. Files in workspaces/<agent>/session/: state.json,
+ * replaced whole by a rename and synced, for what must survive power loss; between
+ * such saves state.hot.0 and state.hot.1 in turn, which survive our crash. The one
+ * with the highest count is the truth; a torn one is ignored.
+ */
 #ifndef WORKER_SESSION_H
 #define WORKER_SESSION_H
 
@@ -46,6 +47,7 @@ struct session_finish {
 struct session {
 	char folder[1024];
 	int64_t saves;
+	int hot_fd[2];
 	bool fresh; /* nothing was stored: the agent's first start */
 	struct manager manager;
 	int64_t command; /* last command taken over */
