@@ -192,6 +192,18 @@ static bool settled(const struct watch *w)
 	return true;
 }
 
+/* For who waits, ends matter: no streamed text, no prices, no beginnings of steps. */
+static bool worth_telling(const char *kind, const cJSON *body)
+{
+	const char *status = json_str(body, "status", "");
+
+	if (strcmp(kind, "tool") == 0)
+		return strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0;
+	if (strcmp(kind, "finish") == 0)
+		return strcmp(status, "started") != 0;
+	return strcmp(kind, "output") != 0 && strcmp(kind, "usage") != 0;
+}
+
 static bool on_watch(void *arg, const cJSON *event)
 {
 	struct watch *w = arg;
@@ -205,7 +217,7 @@ static bool on_watch(void *arg, const cJSON *event)
 			continue;
 		if (w->ctl->json)
 			print_json(event);
-		else if (strcmp(kind, "output") != 0 && strcmp(kind, "usage") != 0)
+		else if (worth_telling(kind, json_get(event, "body")))
 			print_event(w->ctl, event);
 		fflush(stdout);
 		if (strcmp(kind, "state") == 0)

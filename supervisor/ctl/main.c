@@ -21,17 +21,17 @@ static void overview(FILE *out)
 		out);
 }
 
-static int help(int argc, char **argv)
+static int help(const struct args *a)
 {
 	const struct ctl_command *command;
 
-	if (argc < 1) {
+	if (a->word_count == 0) {
 		overview(stdout);
 		return CTL_OK;
 	}
-	command = ctl_find(argv[0]);
+	command = ctl_find(a->words[0]);
 	if (!command)
-		return ctl_usage(NULL, "there is no command %s", argv[0]);
+		return ctl_usage(NULL, "there is no command %s", a->words[0]);
 	ctl_help(command, stdout);
 	return CTL_OK;
 }
@@ -96,7 +96,9 @@ int main(int argc, char **argv)
 	command_first(argc, argv);
 	name = argv[1];
 	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-		return help(argc - 2, argv + 2);
+		return args_parse(NULL, argc - 2, argv + 2, &a, &e) < 0
+			       ? ctl_usage(NULL, "%s", e.text)
+			       : help(&a);
 	if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
 		bool json = argc > 2 && strcmp(argv[2], "--json") == 0;
 

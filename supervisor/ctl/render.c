@@ -211,14 +211,16 @@ static void summary_output(struct buf *out, const struct term *t, const cJSON *b
 
 static void summary_commit(struct buf *out, const struct term *t, const cJSON *body)
 {
-	char hash[8];
+	const char *message = json_str(body, "message", "");
+	char hash[8], subject[512];
 
 	(void)t;
 	snprintf(hash, sizeof(hash), "%s", json_str(body, "hash", ""));
+	snprintf(subject, sizeof(subject), "%.*s", (int)strcspn(message, "\n"), message);
 	buf_adds(out, "commit ");
 	term_line(out, hash, 0);
 	buf_adds(out, " ");
-	add_line(out, body, "message");
+	term_line(out, subject, LINE_COLUMNS);
 }
 
 static void summary_pull_request(struct buf *out, const struct term *t, const cJSON *body)

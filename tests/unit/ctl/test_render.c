@@ -45,7 +45,7 @@ static void summaries(void **state)
 			"\"diffs\":"
 			"[{\"path\":\"a.py\",\"added\":3,\"removed\":1}]}",
 			"edit Edit a.py +3 −1"},
-		{"commit", "{\"hash\":\"1a2b3c4d5e\",\"message\":\"fix: round\"}",
+		{"commit", "{\"hash\":\"1a2b3c4d5e\",\"message\":\"fix: round\\n\\nWhy.\"}",
 			"commit 1a2b3c4 fix: round"},
 		{"usage",
 			"{\"role\":\"aider\",\"model\":\"openai/"

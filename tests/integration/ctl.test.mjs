@@ -1,0 +1,221 @@
+// The command line against the real programs: up and down, errors and their exit codes,
+// following without gap or double, and no foreign byte that could steer a terminal.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { deadline, freePort, makeRepository, patience, program, root, run, startStack, support } from '../support/stack.mjs';
+
+let stack, repository;
+
+before(async () => {
+  stack = await startStack();
+  repository = await makeRepository(stack.dir);
+});
+
+after(async () => {
+  assert.deepEqual(await stack.stop(), []);
+});
+
+async function script(turns, options = {}) {
+  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify({ turns, ...options })] } });
+}
+
+async function ok(...args) {
+  const result = await stack.ctl(...args);
+  assert.equal(result.code, 0, `100x ${args.join(' ')}: ${result.stderr}`);
+  return result.stdout;
+}
+
+async function refused(code, pattern, ...args) {
+  const result = await stack.ctl(...args);
+  assert.equal(result.code, code, `100x ${args.join(' ')}: ${result.stdout}${result.stderr}`);
+  assert.match(result.stderr, pattern);
+}
+
+const write = { write: { path: 'hello.txt', text: 'hello\n' } };
+
+test('up starts both and prints the URL; again it leaves them; down ends both', async () => {
+  const other = await startStack({ supervisor: false });
+  const port = await freePort();
+  const up = JSON.parse((await other.ctl('up', '--json', '--port', String(port))).stdout);
+  assert.match(up.url, new RegExp(`^http://localhost:${port}/sign-in\\?token=[0-9a-f]{64}$`));
+  const signIn = await fetch(up.url, { redirect: 'manual' });
+  assert.ok(signIn.status < 400, `sign-in answers ${signIn.status}`);
+  const status = JSON.parse((await other.ctl('status', '--json')).stdout);
+  const again = JSON.parse((await other.ctl('up', '--json', '--port', String(port))).stdout);
+  assert.equal(again.url, up.url);
+  assert.equal(JSON.parse((await other.ctl('status', '--json')).stdout).pid, status.pid);
+  assert.equal((await other.ctl('down')).code, 0);
+  assert.deepEqual(await other.survivors(), []);
+  assert.match((await other.ctl('down')).stdout, /Nothing was up/);
+  await other.stop();
+});
+
+test('a page port in use: up fails, says so, and leaves nothing running', async () => {
+  const other = await startStack({ supervisor: false });
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const result = await other.ctl('up', '--port', String(port));
+  assert.equal(result.code, 1);
+  assert.match(result.stderr, new RegExp(`${port}.*in use|in use.*${port}`));
+  server.close();
+  await other.ctl('down');
+  assert.deepEqual(await other.stop(), []);
+});
+
+test('up --foreground stays and takes everything down on SIGTERM', async () => {
+  const other = await startStack({ supervisor: false });
+  const child = spawn(program('100x'), ['up', '--foreground', '--port', String(await freePort()),
+    '--state-dir', other.stateDir, '--run-dir', other.runDir], { env: other.env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(child, 'exit');
+  await deadline(once(child.stdout, 'data'), 20000 * patience, 'up to be ready');
+  assert.equal((await other.ctl('status')).code, 0);
+  child.kill('SIGTERM');
+  assert.deepEqual(await deadline(ended, 20000 * patience, 'up to end'), [0, null]);
+  assert.deepEqual(await other.stop(), []);
+});
+
+test('without a supervisor every command says how to start it', async () => {
+  const other = await startStack({ supervisor: false });
+  for (const args of [['status'], ['list'], ['show', '1'], ['logs', '1'], ['events'], ['tell', '1', 'x'], ['stop', 'all'],
+    ['config'], ['new', repository, '--task', 'x']]) {
+    const result = await other.ctl(...args);
+    assert.equal(result.code, 3, args.join(' '));
+    assert.match(result.stderr, /does not run: start it with `100x up`/);
+  }
+  await other.stop();
+});
+
+test('a wrong command line changes nothing and says what is wrong', async () => {
+  const before = (await stack.ask('agent.list')).agents.length;
+  await refused(2, /no command nonsense/, 'nonsense');
+  await refused(2, /unknown option --nonsense/, 'list', '--nonsense');
+  await refused(2, /no task/, 'new', repository);
+  await refused(2, /--agents.*from 1 to 1000/, 'new', repository, '--task', 'x', '-n', '0');
+  await refused(2, /--dollars/, 'new', repository, '--task', 'x', '--dollars', '-1');
+  await refused(2, /wants --yes/, 'delete', 'all');
+  await refused(2, /whole number/, 'stop', '7x');
+  await refused(1, /no agent 4242/, 'show', '4242');
+  await refused(1, /./, 'stop', '4242');
+  await refused(1, /repository|not found|no such|does not exist/i, 'new', path.join(stack.dir, 'nowhere'), '--task', 'x');
+  await refused(1, /branch/, 'new', repository, '--base', 'nowhere', '--task', 'x');
+  assert.equal((await stack.ask('agent.list')).agents.length, before);
+});
+
+test('configuration is shown, typed, and set', async () => {
+  await ok('config', 'set', 'limit_turns=7', 'instructions=Be brief.', 'models.agent=openai/gpt-4o', 'local_repositories=on');
+  assert.equal(await ok('config', 'get', 'limit_turns'), '7\n');
+  assert.equal(await ok('config', 'get', 'models.agent'), 'openai/gpt-4o\n');
+  assert.match(await ok('config'), /^instructions +Be brief\.$/m);
+  assert.equal(JSON.parse(await ok('config', '--json')).general.limit_turns, 7);
+  await refused(1, /must be a number/, 'config', 'set', 'limit_turns=many');
+  await refused(1, /no configuration key nope/, 'config', 'set', 'nope=1');
+  await refused(1, /./, 'config', 'set', 'models.agent=nobody/knows');
+  assert.equal(await ok('config', 'get', 'models.agent'), 'openai/gpt-4o\n');
+});
+
+test('new --wait follows to the end; list, show and logs tell of it', async () => {
+  await script([{ steps: [{ text: 'Writing.\n' }, write, { commit: 'Say hello' }] }]);
+  const told = await ok('new', repository, '-n', '2', '--task', 'Greet: write hello', '--no-manager', '--wait');
+  const [, first, second] = told.match(/^Task \d+: agents (\d+) (\d+)$/m);
+  for (const id of [first, second]) assert.match(told, new RegExp(`agent/${id} +state +done`));
+  assert.match(await ok('list'), new RegExp(`^ +${first} .*done.*Greet`, 'm'));
+  assert.match(await ok('list', '--ids', '--state', 'done'), new RegExp(`^${first}$`, 'm'));
+  assert.match(await ok('show', first), /Branch +agent-/);
+  const log = await ok('logs', first);
+  assert.match(log, /^Writing\.$/m);
+  assert.match(log, /── commit [0-9a-f]{7} Say hello/);
+  assert.match(await ok('logs', first, '-n', '1'), /^.*\n$/);
+  assert.equal(await ok('logs', first, '-f'), log, 'following an ended agent ends');
+  assert.equal((await stack.ctl('wait', first, second)).code, 0);
+  await ok('delete', first);
+  await refused(1, /no agent|gone/, 'show', first);
+});
+
+test('waiting for an agent that does not end well is exit code 4', async () => {
+  await script([{ steps: [{ exit: 1 }] }]);
+  const result = await stack.ctl('new', repository, '--task', 'x', '--no-manager', '--wait');
+  assert.equal(result.code, 4, result.stdout + result.stderr);
+});
+
+test('tasks from a file: JSON and lines', async () => {
+  await script([{ steps: [write] }]);
+  const json = path.join(stack.dir, 'tasks.json'), lines = path.join(stack.dir, 'tasks.txt');
+  await writeFile(json, JSON.stringify([{ title: 'one', description: 'first' }, { title: 'two' }]));
+  await writeFile(lines, '# two tasks\nthree: third\n\nfour\n');
+  const { tasks } = JSON.parse(await ok('new', repository, '--tasks-file', json, '--tasks-file', lines, '--no-manager', '--json'));
+  assert.equal(tasks.length, 4);
+  const all = JSON.parse(await ok('list', '--tasks', '--json')).tasks.filter((t) => tasks.some((n) => n.id === t.id));
+  assert.deepEqual(all.map((t) => t.title).sort(), ['four', 'one', 'three', 'two']);
+  await ok('wait', ...tasks.flatMap((t) => t.agents.map(String)));
+});
+
+test('following events gives each once and in order, while they come', async () => {
+  await script([{ steps: [{ flood: { lines: 3000, size: 80, rate: 100000 } }, write] }]);
+  const child = spawn(program('100x'), ['events', '-f', '--json', '--after', '0', '--state-dir', stack.stateDir, '--run-dir', stack.runDir],
+    { env: stack.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk) => { text += chunk; });
+  const { tasks } = JSON.parse(await ok('new', repository, '-n', '2', '--task', 'flood', '--no-manager', '--json'));
+  const agents = tasks[0].agents;
+  for (const agent of agents) await stack.untilState(agent, 'done');
+  const { last_event: last } = await stack.ask('status');
+  const seen = () => text.slice(0, text.lastIndexOf('\n') + 1).trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
+  await deadline((async () => {
+    while (!seen().some((e) => e.id >= last)) await once(child.stdout, 'data');
+  })(), 30000 * patience, 'all events to be printed');
+  child.kill();
+  await once(child, 'exit');
+  const ids = seen().map((e) => e.id).filter((id) => id <= last);
+  assert.deepEqual(ids, [...new Set(ids)].sort((a, b) => a - b));
+  assert.deepEqual(ids, (await stack.events()).map((e) => e.id).filter((id) => id <= last));
+});
+
+test('escape sequences of an agent never reach the terminal', async () => {
+  const evil = '\u001b[2J\u001b]0;owned\u0007\u009b31mred \u202edesrever\r\n';
+  await script([{ steps: [{ text: evil }, { log: evil }, { tool: { id: '1', title: evil, kind: 'execute', status: 'completed', text: evil } }, write,
+    { commit: evil }] }]);
+  const out = await ok('new', repository, '--title', evil, '--no-manager', '--wait');
+  const id = out.match(/agent (\d+)/)[1];
+  for (const text of [out, await ok('logs', id), await ok('show', id), await ok('list'), await ok('events'), await ok('list', '--tasks')]) {
+    // eslint-disable-next-line no-control-regex
+    assert.doesNotMatch(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+  }
+});
+
+test('doctor names the missing key and how to mend it', async () => {
+  await ok('config', 'set', 'models.agent=openai/gpt-4o', 'models.aider=deepseek/deepseek-chat', 'models.orchestrator=ollama/qwen3');
+  const missing = await stack.ctl('doctor', '--json');
+  assert.equal(missing.code, 1);
+  const { ok: good, findings } = JSON.parse(missing.stdout);
+  assert.equal(good, false);
+  const agent = findings.find((f) => f.subject === 'agent');
+  assert.equal(agent.level, 'missing');
+  assert.match(agent.mend, /OPENAI_API_KEY/);
+  assert.equal(findings.find((f) => f.subject === 'orchestrator').level, 'good');
+  await mkdir(stack.env.HOME, { recursive: true });
+  await writeFile(path.join(stack.env.HOME, '.env'), 'OPENAI_API_KEY=sk-a-secret-value\nexport DEEPSEEK_API_KEY="sk-another-secret"\n');
+  const there = await stack.ctl('doctor', '--json');
+  assert.equal(JSON.parse(there.stdout).findings.find((f) => f.subject === 'agent').level, 'good');
+  assert.doesNotMatch(there.stdout + (await stack.ctl('doctor')).stdout, /secret/);
+});
+
+test('help, man page and completions know every command', async () => {
+  const overview = await ok('help');
+  const commands = [...overview.matchAll(/^ {2}([a-z]+) {2}/gm)].map((m) => m[1]);
+  assert.ok(commands.length > 20);
+  const man = await readFile(path.join(root, 'docs/man/100x.1'), 'utf8');
+  for (const command of commands) {
+    assert.match(man, new RegExp(`^\\.(It|Cm)( Xo)? ?(Cm )?${command}\\b|^\\.It Cm ${command}|^\\.Cm ${command}`, 'm'), command);
+    if (!['help', 'version'].includes(command)) assert.match(await ok('help', command), new RegExp(`^100x ${command}`));
+  }
+  const bash = await run('bash', ['-c', `source <("$X" completion bash); COMP_WORDS=(100x ev); COMP_CWORD=1; _100x; echo "\${COMPREPLY[@]}";
+    COMP_WORDS=(100x new --no); COMP_CWORD=2; _100x; echo "\${COMPREPLY[@]}"`], { env: { PATH: process.env.PATH, X: program('100x') } });
+  assert.equal(bash.stdout, 'events\n--no-manager --no-pull-request\n', bash.stderr);
+  for (const shell of ['zsh', 'fish']) for (const command of commands) assert.match(await ok('completion', shell), new RegExp(`\\b${command}\\b`));
+});
