@@ -63,7 +63,9 @@ static void zsh(void)
 		quoted(c->summary, "");
 		puts("'");
 	}
-	puts("\t)\n"
+	puts("\t\t'help:Tell about a command'\n"
+	     "\t\t'version:Print the version'\n"
+	     "\t)\n"
 	     "\tif ((CURRENT == 2)); then\n"
 	     "\t\t_describe command commands\n"
 	     "\t\treturn\n"
@@ -110,7 +112,9 @@ static void fish(void)
 			       "--ids 2>/dev/null)'\n",
 				c->name);
 	}
-	puts("complete -c 100x -l json -d 'print JSON'\n"
+	puts("complete -c 100x -n __fish_use_subcommand -a help -d 'Tell about a command'\n"
+	     "complete -c 100x -n __fish_use_subcommand -a version -d 'Print the version'\n"
+	     "complete -c 100x -l json -d 'print JSON'\n"
 	     "complete -c 100x -n '__fish_seen_subcommand_from config' -a 'get set models'\n"
 	     "complete -c 100x -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n"
 	     "complete -c 100x -n '__fish_seen_subcommand_from new' -F");
