@@ -21,6 +21,9 @@ LINK := -fsanitize=address,undefined -pie
 else ifeq ($(MODE),coverage)
 OPT := -O0 -g --coverage
 LINK := --coverage -pie
+else ifeq ($(MODE),chaos)
+OPT := -O1 -g -DCRASH_POINTS
+LINK := -pie
 else
 OPT := -O2 -g -D_FORTIFY_SOURCE=2
 LINK := -pie -Wl,-z,relro,-z,now
@@ -109,12 +112,16 @@ web:
 bench: programs support benches
 	scripts/bench
 
+# Random kills for as long as one likes: make soak SEED=7 MINUTES=60
+soak: programs support
+	node tests/chaos/chaos.mjs --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 -include scripts/install.mk
 
-.PHONY: all programs support benches units fuzzers check lint web bench clean install
+.PHONY: all programs support benches units fuzzers check lint web bench soak clean install
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -2,6 +2,7 @@
  * are appended; an acknowledged beginning is dropped in large pieces. Offsets are
  * remembered for every 64th record only, so memory stays small when the file
  * does not. */
+#include "shared/crash.h"
 #include "shared/spool.h"
 
 #include <errno.h>
@@ -145,8 +146,10 @@ static int start_over(struct spool *s, int64_t base, struct err *e)
 	/* Header first: killed in between, the old records carry wrong numbers and are cut. */
 	if (write_header(s, s->fd, base, e) < 0)
 		return -1;
+	crash_point(CRASH_SPOOL_EMPTY_HEADER);
 	if (ftruncate(s->fd, SPOOL_HEADER) < 0)
 		return err_errno(e, "empty %s", s->path);
+	crash_point(CRASH_SPOOL_EMPTIED);
 	s->base = s->last = s->acked = base;
 	s->size = s->acked_end = s->next_offset = SPOOL_HEADER;
 	s->next_seq = base + 1;
@@ -314,10 +317,12 @@ struct spool *spool_open(const char *dir, int64_t agent, int64_t committed, stru
 		err_set(e, ERR_INVALID, "spool: no such agent or number");
 	} else if (paths_mkdirs(dir, 0700, e) == 0) {
 		s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (s->fd < 0)
+		if (s->fd < 0) {
 			err_errno(e, "open %s", s->path);
-		else if (settle(s, committed, e) == 0)
+		} else if (settle(s, committed, e) == 0) {
+			crash_point(CRASH_SPOOL_OPENED);
 			return s;
+		}
 	}
 	spool_free(s);
 	return NULL;
@@ -406,6 +411,7 @@ int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t
 	if (s->size - s->acked_end + (int64_t)s->record.len > SPOOL_MAX_BYTES)
 		return err_set(e, ERR_LIMIT, "%s: full, %lld MiB of events wait for the supervisor",
 			s->path, SPOOL_MAX_BYTES / (1024 * 1024));
+	crash_point(CRASH_SPOOL_APPEND_BEFORE);
 	if (write_at(s->fd, s->record.data, s->record.len, s->size) < 0) {
 		err_errno(e, "append to %s", s->path);
 		/* What was written of it would be cut at the next open anyway. */
@@ -416,6 +422,7 @@ int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t
 	s->last++;
 	mark(s, s->last, s->size);
 	s->size += (int64_t)s->record.len;
+	crash_point(CRASH_SPOOL_APPEND_AFTER);
 	s->held = s->last;
 	*seq = s->last;
 	return 0;
@@ -519,8 +526,10 @@ static int compact(struct spool *s, struct err *e)
 		unlink(s->path_new);
 		return -1;
 	}
+	crash_point(CRASH_SPOOL_COMPACT_COPIED);
 	if (rename(s->path_new, s->path) < 0)
 		return err_errno(e, "rename %s", s->path_new);
+	crash_point(CRASH_SPOOL_COMPACT_RENAMED);
 	close(s->fd);
 	s->fd = take_fd(&fd);
 	s->base = s->acked;
@@ -544,6 +553,7 @@ int spool_acknowledge(struct spool *s, int64_t seq, struct err *e)
 	offset = locate(s, seq + 1, e);
 	if (offset < 0)
 		return -1;
+	crash_point(CRASH_SPOOL_ACKNOWLEDGE);
 	s->acked = seq;
 	s->acked_end = offset;
 	if (s->acked == s->last && s->size > SPOOL_TRUNCATE_BYTES)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/crash.h"
 #include "shared/log.h"
 
 void checkpoint_init(struct checkpoint *c, const char *path, struct store *store)
@@ -19,8 +20,10 @@ static void in_thread(uv_work_t *work)
 	const struct checkpoint *c = work->data;
 	struct err e;
 
+	crash_point(CRASH_CHECKPOINT_BEFORE);
 	if (store_checkpoint_file(c->path, &e) < 0)
 		log_debug("checkpoint: %s", e.text);
+	crash_point(CRASH_CHECKPOINT_AFTER);
 }
 
 static void in_loop(uv_work_t *work, int status)

@@ -7,6 +7,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/rpc.h"
 #include "supervisor/call.h"
 
@@ -137,6 +138,7 @@ void call_answer(struct call *c, cJSON *result)
 
 	for (i = 0; i < c->n; i++)
 		say(c->askers[i].request, rpc_result(c->askers[i].id, result));
+	crash_point(CRASH_CONTROL_REPLY_AFTER);
 	cJSON_Delete(result);
 	call_free(c);
 }
@@ -238,7 +240,9 @@ static int run(struct call *c, const cJSON *params, cJSON **result, struct err *
 		tx_rollback(c->s);
 		return -1;
 	}
-	return tx_commit(c->s, e);
+	done = tx_commit(c->s, e);
+	crash_point(CRASH_CONTROL_REPLY_BEFORE);
+	return done;
 }
 
 static int refuse(struct call *c, const struct rpc *m, const cJSON *params, struct err *e)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "shared/log.h"
 #include "supervisor/call.h"
 
@@ -239,6 +240,7 @@ static void removed(void *arg, const cJSON *answer, const struct err *failure)
 	struct err e;
 
 	(void)answer;
+	crash_point(CRASH_DELETE_REMOVED);
 	if (failure)
 		e = *failure;
 	if (failure || forget(r->s, m, c, result, &e) < 0) {
@@ -249,6 +251,7 @@ static void removed(void *arg, const cJSON *answer, const struct err *failure)
 			call_fail(c, &e);
 		return;
 	}
+	crash_point(CRASH_DELETE_FORGOTTEN);
 	err_set(&e, ERR_NOT_FOUND, "gone: agent %lld was deleted", (long long)m->id);
 	poll_refuse(m, &e);
 	m->agent.deadline_ms = 0;
@@ -268,6 +271,7 @@ void call_agent_remove(struct supervisor *s, struct member *m)
 		abort();
 	r->s = s;
 	r->agent = m->id;
+	crash_point(CRASH_DELETE_BEGIN);
 	json_add_int(question, "agent", m->id);
 	errand_run(s, "remove", question, removed, r);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/buf.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "supervisor/supervisor.h"
 
@@ -82,6 +83,7 @@ static void on_done(void *arg, int code)
 	struct errand *r = arg;
 
 	r->child = NULL;
+	crash_point(CRASH_ERRAND_ANSWERED);
 	if (code != 0 && r->failure.kind == ERR_NONE && r->answer.len == 0)
 		err_set(&r->failure, ERR_INTERNAL,
 			code < 0 ? "errand %s was killed by signal %d"
@@ -119,6 +121,7 @@ static void start(struct errand *r)
 	if (child_write(r->child, r->question, strlen(r->question), &r->failure) < 0)
 		child_end(r->child, 0);
 	child_close_stdin(r->child);
+	crash_point(CRASH_ERRAND_STARTED);
 	uv_timer_start(&r->timer, on_time, ERRAND_DEADLINE_MS, 0);
 }
 

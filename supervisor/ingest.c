@@ -6,6 +6,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "supervisor/tx.h"
@@ -187,10 +188,12 @@ void ingest_commit(struct supervisor *s)
 		durable = durable || event_kind_durable(s->ingest.batch.events[i].kind);
 	s->outbox = s->ingest.batch;
 	s->ingest.batch = empty;
+	crash_point(CRASH_INGEST_COMMIT_BEFORE);
 	if (tx_begin(s, durable, &e) < 0 || take_all(s, durable, &e) < 0 ||
 		store_commit(s->store, &e) < 0) {
 		refused(s, &e);
 		return;
 	}
+	crash_point(CRASH_INGEST_COMMIT_AFTER);
 	tx_settle(s);
 }

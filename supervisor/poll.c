@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/rpc.h"
 #include "supervisor/supervisor.h"
@@ -71,7 +72,9 @@ static void next_answer(struct poll_next *p)
 			m->resent_ms = clock_now_ms();
 		m->resend = false;
 	}
+	crash_point(CRASH_NEXT_REPLY_BEFORE);
 	reply(p->request, p->id, result, &e);
+	crash_point(CRASH_NEXT_REPLY_AFTER);
 	next_close(p);
 }
 

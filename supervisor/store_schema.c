@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "shared/crash.h"
+
 /* migrations[v] leads from user_version v to v + 1. */
 static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE tasks(id INTEGER PRIMARY KEY AUTOINCREMENT, repository TEXT NOT NULL,"
@@ -89,8 +91,10 @@ static int upgrade(struct store *s, int64_t from, struct err *e)
 	if (run(s, pragma, e) < 0)
 		goto undo;
 	snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", STORE_VERSION);
+	crash_point(CRASH_STORE_MIGRATE_BEFORE);
 	if (run(s, pragma, e) < 0 || run(s, "COMMIT", e) < 0)
 		goto undo;
+	crash_point(CRASH_STORE_MIGRATE_AFTER);
 	return 0;
 undo:
 	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);

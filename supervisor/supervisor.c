@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "supervisor/call.h"
@@ -43,6 +44,7 @@ static void ended(struct member *m, int code)
 		log_info("agent=%lld adopted worker pid=%d ended", (long long)m->id, m->pid);
 	else
 		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
+	crash_point(CRASH_WORKER_EXITED);
 	m->pid = 0;
 	m->pid_started = 0;
 	supervisor_happened(m->supervisor, m, &in);
@@ -105,12 +107,14 @@ static void spawn(struct supervisor *s, struct member *m)
 	struct agent_input in = {.event = AGENT_EXITED, .code = 111};
 	struct err e;
 
+	crash_point(CRASH_WORKER_SPAWN_BEFORE);
 	m->child = launcher_start(s->launcher, m->id, m->epoch, child_done, m, &e);
 	if (!m->child) {
 		log_error("agent=%lld worker not started: %s", (long long)m->id, e.text);
 		supervisor_happened(s, m, &in);
 		return;
 	}
+	crash_point(CRASH_WORKER_SPAWN_AFTER);
 	m->pid = child_pid(m->child);
 	m->pid_started = process_started(m->pid);
 	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
@@ -124,6 +128,7 @@ static void spawn(struct supervisor *s, struct member *m)
 		store_rollback(s->store);
 		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
 	}
+	crash_point(CRASH_WORKER_PID_RECORDED);
 }
 
 static void send_signal(struct member *m, int signal)
@@ -342,6 +347,7 @@ static int take_up(struct supervisor *s, struct err *e)
 			return -1;
 		}
 	}
+	crash_point(CRASH_SUPERVISOR_ADOPTED);
 	return tx_commit(s, e);
 }
 
@@ -378,6 +384,7 @@ void supervisor_down(struct supervisor *s, bool keep_agents)
 		any = any || m->agent.process != PROCESS_NONE;
 	}
 	s->going_down = true;
+	crash_point(CRASH_SUPERVISOR_DOWN_BEGIN);
 	if (!any && !uv_is_active((uv_handle_t *)&s->down_timer))
 		uv_timer_start(&s->down_timer, on_down, SUPERVISOR_LINGER_MS, 0);
 }
@@ -449,10 +456,12 @@ static int start(struct supervisor *s, struct err *e)
 	s->store = store_open(paths_store(&s->paths, path), e);
 	if (!s->store || supervisor_configure(s, e) < 0)
 		return -1;
+	crash_point(CRASH_SUPERVISOR_STORE_OPEN);
 	checkpoint_init(&s->checkpoint, path, s->store);
 	s->last_event = store_last_event(s->store);
 	if (open_sockets(s, e) < 0 || take_up(s, e) < 0)
 		return -1;
+	crash_point(CRASH_SUPERVISOR_TAKEN_UP);
 	/* Asked last, so that who gets an answer finds everything in place. */
 	s->control_rep =
 		bus_rep_listen(s->loop, paths_control_url(&s->paths, path), control_request, s, e);
@@ -478,13 +487,17 @@ int supervisor_run(const struct paths *p, struct err *e)
 	s->loop = uv_default_loop();
 	s->started_ms = clock_now_ms();
 	lock = lock_take(p, e);
+	if (lock >= 0)
+		crash_point(CRASH_SUPERVISOR_LOCKED);
 	if (lock < 0 || start(s, e) < 0) {
 		store_close(s->store);
 		return -1;
 	}
+	crash_point(CRASH_SUPERVISOR_READY);
 	log_info("ready: %s, %zu agents, at most %d at work", s->paths.state_dir, s->fleet.n,
 		s->queue.limit);
 	uv_run(s->loop, UV_RUN_DEFAULT);
+	crash_point(CRASH_SUPERVISOR_DOWN_END);
 	store_close(s->store);
 	launcher_free(s->launcher);
 	queue_clear(&s->queue);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 
@@ -155,10 +156,12 @@ static void publish(struct supervisor *s)
 	for (i = 0; i < s->outbox.n; i++) {
 		ev = &s->outbox.events[i];
 		n = outbox_header(ev, head);
+		crash_point(CRASH_EVENT_PUBLISH_BEFORE);
 		if (bus_pub_send(s->events_pub, head, n, outbox_body(&s->outbox, ev), ev->n, &e) <
 			0)
 			log_debug("event %lld not published: %s", (long long)ev->number, e.text);
 		s->last_event = ev->number;
+		crash_point(CRASH_EVENT_PUBLISH_AFTER);
 	}
 	polls_published(s);
 	outbox_reset(&s->outbox);
@@ -208,10 +211,12 @@ void tx_settle(struct supervisor *s)
 
 int tx_commit(struct supervisor *s, struct err *e)
 {
+	crash_point(CRASH_CHANGE_COMMIT_BEFORE);
 	if (store_commit(s->store, e) < 0) {
 		tx_rollback(s);
 		return -1;
 	}
+	crash_point(CRASH_CHANGE_COMMIT_AFTER);
 	tx_settle(s);
 	return 0;
 }

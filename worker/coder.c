@@ -6,6 +6,7 @@
 
 #include "shared/child.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/permission.h"
@@ -28,6 +29,7 @@ static void on_ready(void *arg, const char *session, bool loaded)
 		w->session.cost_total = 0;
 	}
 	worker_save(w, true);
+	crash_point(CRASH_CODER_READY);
 	worker_event(w, MANAGER_EV_READY, NULL);
 }
 
@@ -308,9 +310,11 @@ void coder_start(struct worker *w)
 	}
 	spec.argv = (const char *const *)plan.argv;
 	spec.env = (const char *const *)plan.env;
+	crash_point(CRASH_CODER_START_BEFORE);
 	w->acp = acp_start(w->loop, &spec, w->repo, w->session.acp_session, &handler, w, &e);
 	instance_plan_clear(&plan);
 	if (w->acp) {
+		crash_point(CRASH_CODER_STARTED);
 		acp_pause_output(w->acp, w->blocked);
 		return;
 	}

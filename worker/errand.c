@@ -13,6 +13,7 @@
 #include "shared/buf.h"
 #include "shared/child.h"
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "shared/dotenv.h"
 #include "shared/giturl.h"
 #include "shared/json.h"
@@ -166,7 +167,11 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 	fd = open(paths_agent(paths, agent, "lock", lock), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, ERR_CONFLICT, "a worker still holds %s", folder);
-	return workspace_remove(folder, e);
+	crash_point(CRASH_REMOVE_BEGIN);
+	if (workspace_remove(folder, e) < 0)
+		return -1;
+	crash_point(CRASH_REMOVE_DONE);
+	return 0;
 }
 
 static void print_answer(cJSON *answer, const char *field, const struct err *e)

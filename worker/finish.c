@@ -8,6 +8,7 @@
 #include "shared/child.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/action.h"
@@ -91,6 +92,7 @@ static void end(struct finish *f, const char *reason)
 
 	stored(f)->open = *reason != '\0';
 	worker_save(w, true);
+	crash_point(CRASH_FINISH_SAVED);
 	release(f);
 	worker_event(w, MANAGER_EV_FINISHED, reason);
 }
@@ -160,6 +162,7 @@ static void on_test_done(void *arg, int code)
 	uv_timer_stop(&f->timer);
 	if (called_off(f))
 		return;
+	crash_point(CRASH_TEST_DONE);
 	turn_flush(w);
 	if (f->test_late)
 		buf_adds(&f->tail, "\n[ended: the tests took too long]\n");
@@ -268,6 +271,7 @@ static void on_committed(void *arg, const char *hash, const struct err *e)
 		fail(f, "the changes could not be committed", e);
 		return;
 	}
+	crash_point(CRASH_COMMIT_AFTER);
 	if (*hash) {
 		cJSON *body = cJSON_CreateObject();
 
@@ -286,6 +290,7 @@ static void run_commit(struct finish *f)
 {
 	tell_step(f, "started", "");
 	f->under_way = true;
+	crash_point(CRASH_COMMIT_BEFORE);
 	tree_commit(f->w->tree, f->w->task.title, on_committed, f);
 }
 
@@ -370,6 +375,7 @@ static void on_described(void *arg, const struct llm_answer *answer, const struc
 	f->describing = NULL;
 	if (called_off(f))
 		return;
+	crash_point(CRASH_DESCRIBED);
 	if (failure)
 		e = *failure;
 	else
@@ -441,6 +447,7 @@ static void on_pushed(void *arg, const struct err *e)
 		memcpy(stored(f)->pushed, stored(f)->head, sizeof stored(f)->pushed);
 		tell_step(f, "done", "");
 		next_step(f);
+		crash_point(CRASH_PUSH_RECORDED);
 		return;
 	}
 	if (e->kind == ERR_UNAVAILABLE && ++f->push_tries < FINISH_PUSH_TRIES) {
@@ -505,6 +512,7 @@ static void on_pull(void *arg, const struct forge_pull *pull, const struct err *
 		fail(f, "the branch is pushed, but no pull request could be opened", e);
 		return;
 	}
+	crash_point(CRASH_PULL_DONE);
 	snprintf(stored(f)->pull_url, sizeof stored(f)->pull_url, "%s", pull->url);
 	body = cJSON_CreateObject();
 	json_add_str(body, "url", pull->url);
@@ -515,6 +523,7 @@ static void on_pull(void *arg, const struct forge_pull *pull, const struct err *
 	cJSON_AddBoolToObject(body, "existed", pull->existed);
 	worker_emit(f->w, EVENT_PULL_REQUEST, body);
 	tell_step(f, "done", pull->existed ? "it was open already" : "");
+	crash_point(CRASH_PULL_RECORDED);
 	next_step(f);
 }
 
@@ -553,6 +562,7 @@ static void run_pull(struct finish *f)
 	worker_save(w, true);
 	tell_step(f, "started", "");
 	f->under_way = true;
+	crash_point(CRASH_PULL_BEFORE);
 	if (forge_open_pull(w->forge, &spec, on_pull_step, on_pull, f, &e) < 0) {
 		f->under_way = false;
 		fail(f, "the branch is pushed, but no pull request could be opened", &e);

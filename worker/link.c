@@ -7,6 +7,7 @@
 #include "shared/bus.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/rpc.h"
@@ -56,9 +57,11 @@ static void publish_window(struct link *l)
 			return;
 		}
 		l->published++;
+		crash_point(CRASH_WORKER_PUBLISH_BEFORE);
 		/* A full queue drops: the supervisor asks again, or the watch does. */
 		if (l->pub && bus_pub_send(l->pub, frame, n, "", 0, &e) < 0)
 			log_debug("publish: %s", e.text);
+		crash_point(CRASH_WORKER_PUBLISH_AFTER);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/paths.h"
@@ -319,7 +320,9 @@ static int save_hot(struct session *s, const char *text, size_t n, struct err *e
 		*fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*fd < 0)
 		return err_errno(e, "open %s", path);
+	crash_point(CRASH_SESSION_HOT_BEFORE);
 	w = pwrite(*fd, text, n, 0);
+	crash_point(CRASH_SESSION_HOT_AFTER);
 	if (w < 0 || (size_t)w < n)
 		return w < 0 ? err_errno(e, "write %s", path)
 			     : err_set(e, ERR_SYS, "write %s: the disk is full", path);
@@ -338,10 +341,12 @@ static int save_cold(struct session *s, const char *text, size_t n, struct err *
 		return err_errno(e, "open %s", temp);
 	if (write_whole(fd, text, n) < 0)
 		return err_errno(e, "write %s", temp);
+	crash_point(CRASH_SESSION_COLD_WRITTEN);
 	if (fsync(fd) < 0)
 		return err_errno(e, "sync %s", temp);
 	if (rename(temp, path) < 0)
 		return err_errno(e, "rename %s", temp);
+	crash_point(CRASH_SESSION_COLD_RENAMED);
 	dir = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || fsync(dir) < 0)
 		return err_errno(e, "sync %s", s->folder);

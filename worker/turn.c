@@ -6,6 +6,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/action.h"
@@ -249,7 +250,9 @@ static void on_stop(struct worker *w, const struct acp_end *end)
 	struct acp_usage usage;
 	char reason[128];
 
+	crash_point(CRASH_TURN_ENDED);
 	tell_ended(w, stop, NULL);
+	crash_point(CRASH_TURN_END_TOLD);
 	if (!w->exact_usage && acp_usage_of_result(end->result, &usage))
 		worker_emit_usage(w, "aider", w->task.aider_model, usage.tokens_in,
 			usage.tokens_out, usage.tokens_cached, usage.dollars);
@@ -427,10 +430,12 @@ static void on_answer(void *arg, const struct llm_answer *answer, const struct e
 		worker_step(w, &ev);
 		return;
 	}
+	crash_point(CRASH_DECISION_CAME);
 	worker_emit_usage(w, "agent", w->task.agent_model, answer->tokens_in, answer->tokens_out,
 		answer->tokens_cached, answer->dollars);
 	good = decision_parse(answer->text, strlen(answer->text), &d, &e) == 0;
 	tell_decision(w, &d, good ? NULL : &e);
+	crash_point(CRASH_DECISION_TOLD);
 	if (good)
 		follow(w, &d);
 	else
@@ -476,6 +481,7 @@ void turn_ask(struct worker *w)
 	w->shown = w->session.message_count;
 	w->asked_ns = clock_now_ns();
 	w->asking = llm_ask(w->llm, &q, on_answer, on_waiting, w, &e);
+	crash_point(CRASH_MODEL_ASKED);
 	if (!w->asking) {
 		struct manager_event ev = {.kind = MANAGER_EV_UNANSWERED,
 			.reason = e.text,
@@ -597,6 +603,7 @@ void turn_prompt(struct worker *w)
 	w->have_log = true;
 	w->turn_started_ms = clock_now_ms();
 	worker_save(w, false);
+	crash_point(CRASH_PROMPT_SAVED);
 	if (acp_prompt(w->acp, text, &e) < 0) {
 		struct acp_end end = {
 			.failure = e.text, .failure_kind = "other", .retry_after_ms = -1};
@@ -606,6 +613,7 @@ void turn_prompt(struct worker *w)
 		on_failure(w, &end);
 		return;
 	}
+	crash_point(CRASH_PROMPT_SENT);
 	measure_idle(w);
 	if (w->task.turn_ms > 0)
 		uv_timer_start(&w->turn_timer, on_turn_late, (uint64_t)w->task.turn_ms, 0);

@@ -12,6 +12,7 @@
 #include "shared/child.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
 
@@ -114,6 +115,7 @@ static void end_agent(struct worker *w)
 {
 	w->session.ended_seq = link_last(w->link);
 	worker_save(w, true);
+	crash_point(CRASH_AGENT_ENDED);
 	worker_quit(w, 0);
 }
 
@@ -324,6 +326,7 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 	if (w->quitting || n <= w->session.command)
 		return;
 	log_info("agent=%lld command %lld: %s", (long long)w->agent, (long long)n, kind);
+	crash_point(CRASH_COMMAND_CAME);
 	w->session.command = n;
 	if (!strcmp(kind, "tell"))
 		take_message(w, n, body);
@@ -341,7 +344,9 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 		coder_permit(w, json_str(body, "permission", ""), json_str(body, "option", ""));
 	else
 		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
+	crash_point(CRASH_COMMAND_DONE);
 	worker_save(w, true);
+	crash_point(CRASH_COMMAND_SAVED);
 	link_taken(w->link, n);
 }
 
@@ -502,6 +507,7 @@ static void on_hello(void *arg, const cJSON *result)
 	struct err e;
 
 	w->started = true;
+	crash_point(CRASH_HELLO_ANSWERED);
 	if (assignment_read(result, w->agent, &w->task, &e) < 0) {
 		log_error("agent=%lld %s", (long long)w->agent, e.text);
 		fatal(w, &e);
@@ -513,6 +519,7 @@ static void on_hello(void *arg, const cJSON *result)
 	}
 	tell_state(w);
 	worker_save(w, true);
+	crash_point(CRASH_HELLO_SAVED);
 	open_tree(w);
 }
 
@@ -568,6 +575,7 @@ static void on_locked(uv_work_t *work, int status)
 
 	(void)status;
 	uv_timer_stop(&w->end_timer);
+	crash_point(CRASH_WORKER_LOCKED);
 	if (w->quitting)
 		return;
 	n = pread(w->lock_fd, text, sizeof text - 1, 0);

@@ -13,6 +13,7 @@
 
 #include "shared/buf.h"
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "shared/paths.h"
 #include "worker/workspace_git.h"
 
@@ -269,12 +270,14 @@ static int fill(const char *path, const char *mirror_path, git_repository *mirro
 	rc = git_repository_init_ext(&fresh, path, &options);
 	if (rc < 0)
 		return workspace_git_error(e, rc, "make the workspace %s", path);
+	crash_point(CRASH_CLONE_BEGIN);
 	snprintf(git_dir, sizeof git_dir, "%s/.git", path);
 	if (drop_hooks(git_dir, e) < 0 || write_config(git_dir, w, e) < 0 ||
 		borrow_objects(git_dir, mirror_path, e) < 0 || copy_refs(mirror, git_dir, e) < 0 ||
 		write_file(git_dir, "info/exclude", ".aider*\n", 8, e) < 0 ||
 		workspace_repository(path, &repo, e) < 0)
 		return -1;
+	crash_point(CRASH_CLONE_CONFIGURED);
 	rc = git_repository_set_ident(repo, w->user_name, w->user_email);
 	if (rc == 0)
 		rc = check_out(repo, &base, w->branch, s);
@@ -311,8 +314,10 @@ static int make(
 		workspace_remove(building, NULL);
 		return -1;
 	}
+	crash_point(CRASH_CLONE_CHECKED_OUT);
 	if (rename(building, w->path) < 0)
 		return err_errno(e, "rename %s to %s", building, w->path);
+	crash_point(CRASH_CLONE_RENAMED);
 	return 0;
 }
 

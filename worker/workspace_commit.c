@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "worker/workspace_git.h"
 
 #define HEADS "refs/heads/"
@@ -121,6 +122,7 @@ int workspace_commit_all(struct workspace *w, const char *message, char *hash, s
 		rc = settle_head(repo, w, ref, &tip);
 	if (rc == 0)
 		rc = stage_all(repo, &tree_id);
+	crash_point(CRASH_COMMIT_STAGED);
 	if (rc == 0)
 		rc = commit_tree(repo, w, ref, &tree_id, &tip, message, hash);
 	return rc < 0 ? workspace_git_error(e, rc, "commit in %s", w->path) : 0;

@@ -11,6 +11,7 @@
 
 #include "shared/buf.h"
 #include "shared/cleanup.h"
+#include "shared/crash.h"
 #include "shared/paths.h"
 #include "worker/workspace_git.h"
 
@@ -240,11 +241,13 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	if (open_mirror(path, &repo, e) < 0)
 		return -1;
 	drop_torn_packs(path);
+	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)
 		rc = fetch(repo, remote, &s);
 	if (rc < 0)
 		return workspace_session_error(&s, e, rc, "fetch");
+	crash_point(CRASH_MIRROR_FETCHED);
 	if (!workspace_session_progress(&s, 1, 1, true))
 		return workspace_session_error(&s, e, GIT_EUSER, "fetch");
 	return 0;
@@ -297,6 +300,7 @@ int workspace_push(struct workspace *w, const struct workspace_auth *auth,
 		workspace_session_callbacks(&s, &options.callbacks);
 		options.proxy_opts = workspace_session_proxy(&s);
 		options.follow_redirects = GIT_REMOTE_REDIRECT_INITIAL;
+		crash_point(CRASH_PUSH_BEFORE);
 		rc = git_remote_upload(remote, &refspecs, &options);
 		if (rc == 0 && s.rejected)
 			rc = -1;
@@ -312,6 +316,7 @@ int workspace_push(struct workspace *w, const struct workspace_auth *auth,
 				w->url.text, w->branch);
 		return -1;
 	}
+	crash_point(CRASH_PUSH_DONE);
 	workspace_session_progress(&s, 1, 1, true);
 	return 0;
 }
