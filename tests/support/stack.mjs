@@ -143,7 +143,8 @@ class Stack {
   async ask(method, params, id = randomBytes(16).toString('hex'), timeoutSeconds = 90) {
     const request = JSON.stringify({ jsonrpc: '2.0', id, method, ...(params ? { params } : {}) });
     const { code, stdout, stderr } = await run('nngcat', ['--req0', '--dial', this.url('control.ipc'), '--raw',
-      '--recv-maxsz', '4194304', '--recv-timeout', String(timeoutSeconds), '--async', '--data', request]);
+      '--recv-maxsz', '4194304', '--recv-timeout', String(timeoutSeconds), '--send-timeout', String(timeoutSeconds),
+      '--async', '--data', request]);
     if (code !== 0 || !stdout) throw new Error(`${method}: no answer (${stderr.trim()})`);
     const answer = JSON.parse(stdout);
     if (answer.error) {
