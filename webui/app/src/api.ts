@@ -103,6 +103,8 @@ export const api = {
   // The newest `limit`, of those before an event where one is given.
   events: (id: number, kinds: readonly string[], limit: number, before?: number) =>
     call<EventPage>('GET', `/agents/${id}/events?kinds=${kinds.join(',')}&limit=${limit}${before ? `&before=${before}` : ''}`),
+  // What the manager thought before any turn; it has no row of its own.
+  opening: (id: number) => call<EventPage>('GET', `/agents/${id}/events?kinds=decision&after=0&limit=1`),
   create: (tasks: NewTasks, key: string) =>
     call<{ tasks: { id: number; agents: number[] }[] }>('POST', '/tasks', { body: tasks, key }),
   tell: (id: number, text: string, key: string) => call<unknown>('POST', `/agents/${id}/tell`, { body: { text }, key }),

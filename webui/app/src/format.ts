@@ -50,6 +50,9 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`;
 }
 
+// Reasons come as "the key was refused".
+export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 // "https://github.com/owner/name.git" and "git@host:owner/name" → "owner/name".
 export function repositoryName(url: string): string {
   const bare = url.replace(/\/+$/, '').replace(/\.git$/, '');

@@ -47,6 +47,8 @@ export class Log {
   private lines = 0;
   private cleaners = new Map<string, Cleaner>();
   private facts = new Map<string, FactEntry>();
+  // The state told last: supervisor and worker both tell that an agent is starting.
+  private state = '';
 
   // The oldest event shown, to ask for those before it.
   get first(): number | undefined {
@@ -86,6 +88,7 @@ export class Log {
   clear(): void {
     this.entries.value = [];
     this.lines = 0;
+    this.state = '';
     this.cleaners.clear();
     this.facts.clear();
   }
@@ -126,6 +129,11 @@ export class Log {
     // The list of turns and the header tell these; a state only matters when it ends something.
     if (event.kind === 'turn' && event.body['phase'] !== 'started' && event.body['stop_reason'] === 'end_turn') return null;
     if (event.kind === 'decision' && !text(event.body['reason']) && !text(event.body['action'])) return null;
+    if (event.kind === 'state' && facts === this.facts) {
+      const told = `${text(event.body['state'])} ${text(event.body['reason'])}`;
+      if (told === this.state) return null;
+      this.state = told;
+    }
     const key = factKey(event);
     const known = key ? facts.get(key) : undefined;
     if (known) {

@@ -14,10 +14,24 @@ export interface Progress {
   text: string;
 }
 
+export type Sentences = Pick<Turn, 'progress' | 'thought' | 'action' | 'future'>;
+
+const sentences = (body: Body): Sentences => ({
+  progress: text(body['progress']),
+  thought: text(body['thought']),
+  action: text(body['action']),
+  future: text(body['future']),
+});
+
+const openingOf = (first: Event | undefined): Sentences | null =>
+  first && !number(first.body['turn']) && first.body['accepted'] !== false ? sentences(first.body) : null;
+
 export class Watch {
   readonly agent = signal<Agent | null>(null);
   readonly task = signal<Task | null>(null);
   readonly turns = signal<readonly Turn[]>([]);
+  // The manager's decision before the first turn.
+  readonly opening = signal<Sentences | null>(null);
   readonly diff = signal<Diff | null>(null);
   readonly questions = signal<readonly Event[]>([]);
   readonly progress = signal<Progress | null>(null);
@@ -43,19 +57,21 @@ export class Watch {
     const mine = ++this.loads;
     this.held = [];
     try {
-      const [agent, turns, diff, log, questions, progress] = await Promise.all([
+      const [agent, turns, diff, log, questions, progress, opening] = await Promise.all([
         api.agent(this.id),
         api.turns(this.id),
         api.diff(this.id),
         api.events(this.id, LOG_KINDS, PAGE),
         api.events(this.id, ['permission'], 100),
         api.events(this.id, ['progress'], 1),
+        api.opening(this.id),
       ]);
       if (mine !== this.loads || this.closed) return;
       batch(() => {
         this.agent.value = agent;
         this.task.value = agent.task ?? null;
         this.turns.value = [...turns.turns].sort((a, b) => a.turn - b.turn);
+        this.opening.value = openingOf(opening.events[0]);
         this.diff.value = diff;
         const events = sorted(log.events);
         this.newest = events.at(-1)?.id ?? 0;
@@ -118,12 +134,8 @@ export class Watch {
   private apply({ id, kind, subject, stream, body }: Event): void {
     if (kind === 'turn') this.turn(id, body);
     else if (kind === 'decision' && body['accepted'] !== false) {
-      this.change(number(body['turn']), {
-        progress: text(body['progress']),
-        thought: text(body['thought']),
-        action: text(body['action']),
-        future: text(body['future']),
-      });
+      if (number(body['turn'])) this.change(number(body['turn']), sentences(body));
+      else this.opening.value = sentences(body);
     } else if (kind === 'usage') this.usage(id, body);
     else if (kind === 'diff') this.diff.value = body as unknown as Diff;
     else if (kind === 'permission') this.question({ id, kind, subject, stream, body });

@@ -27,6 +27,13 @@ test('news of one tool call share an entry', () => {
   assert.equal(first?.type === 'fact' && first.event.value.body['status'], 'completed');
 });
 
+test('a state told twice is shown once', () => {
+  const log = new Log();
+  log.append([event('state', { state: 'starting', reason: '' }), output('x'), event('state', { state: 'starting', reason: '' })]);
+  log.append([event('state', { state: 'working', reason: '' }), event('state', { state: 'starting', reason: 'again' })]);
+  assert.deepEqual(shown(log), ['state', 'agent:x', 'state', 'state']);
+});
+
 test('a finishing step tried again is a new entry', () => {
   const log = new Log();
   for (const status of ['started', 'failed', 'started', 'done']) log.append([event('finish', { step: 'push', status })]);

@@ -3,6 +3,7 @@ import { now } from '../clock';
 import { plain, plainLine } from '../clean';
 import { clock, count, dateTime, dollars, exactDollars, plural, shortDuration } from '../format';
 import type { Turn } from '../types';
+import type { Sentences } from '../watch';
 
 const SOURCES: Record<string, string> = { task: 'task', manager: 'manager', person: 'you', test: 'tests' };
 const STOPS: Record<string, string> = {
@@ -21,6 +22,17 @@ function Sentence({ name, value }: { name: string; value: string }) {
       <dt>{name}</dt>
       <dd class={name === 'Action' ? 'mono' : ''}>{plain(value)}</dd>
     </>
+  );
+}
+
+function Said({ said }: { said: Sentences }) {
+  return (
+    <dl class="turn-said">
+      <Sentence name="Progress" value={said.progress} />
+      <Sentence name="Thought" value={said.thought} />
+      <Sentence name="Action" value={said.action} />
+      <Sentence name="Future" value={said.future} />
+    </dl>
   );
 }
 
@@ -44,12 +56,7 @@ function Card({ turn }: { turn: Turn }) {
           </span>
         </span>
       </div>
-      <dl class="turn-said">
-        <Sentence name="Progress" value={turn.progress} />
-        <Sentence name="Thought" value={turn.thought} />
-        <Sentence name="Action" value={turn.action} />
-        <Sentence name="Future" value={turn.future} />
-      </dl>
+      <Said said={turn} />
       <details class="turn-prompt">
         <summary>Prompt</summary>
         <pre>{plain(turn.prompt)}</pre>
@@ -58,8 +65,8 @@ function Card({ turn }: { turn: Turn }) {
   );
 }
 
-export function Turns({ turns }: { turns: readonly Turn[] }) {
-  if (!turns.length) return <p class="quiet panel">No turn has begun yet.</p>;
+export function Turns({ turns, opening }: { turns: readonly Turn[]; opening: Sentences | null }) {
+  if (!turns.length && !opening) return <p class="quiet panel">No turn has begun yet.</p>;
   return (
     <>
       <p class="turns-sum">{plural(turns.length, 'turn')}, the newest first</p>
@@ -67,6 +74,15 @@ export function Turns({ turns }: { turns: readonly Turn[] }) {
         {[...turns].reverse().map((turn) => (
           <Card key={turn.turn} turn={turn} />
         ))}
+        {opening && (
+          <li key="opening" class="turn panel">
+            <div class="turn-head">
+              <h3>Before the first turn</h3>
+              <span>the manager's plan</span>
+            </div>
+            <Said said={opening} />
+          </li>
+        )}
       </ol>
     </>
   );

@@ -2,7 +2,7 @@ import { useEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { now } from '../clock';
 import { plain, plainLine } from '../clean';
-import { count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, repositoryName } from '../format';
+import { count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, repositoryName, sentence } from '../format';
 import { Changed } from '../parts/Changed';
 import { Composer } from '../parts/Composer';
 import { Controls } from '../parts/Controls';
@@ -89,7 +89,7 @@ function Figures({ agent }: { agent: Agent }) {
 }
 
 function Head({ agent, watch }: { agent: Agent; watch: Watch }) {
-  const reason = plainLine(agent.reason);
+  const reason = sentence(plainLine(agent.reason));
   const progress = watch.progress.value;
   return (
     <header class="agent-head">
@@ -241,7 +241,7 @@ export function AgentView({ id, tab: wanted }: { id: number; tab: string }) {
       <Tabs id={id} tab={tab} watch={watch} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} class="tab-panel">
         {tab === 'output' && <LogView watch={watch} />}
-        {tab === 'turns' && <Turns turns={watch.turns.value} />}
+        {tab === 'turns' && <Turns turns={watch.turns.value} opening={watch.opening.value} />}
         {tab === 'changes' && <Changed diff={watch.diff.value} />}
         {tab === 'task' && <TaskCard task={watch.task.value} />}
       </div>

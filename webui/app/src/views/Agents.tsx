@@ -1,7 +1,7 @@
 import type { Signal } from '@preact/signals';
 import { now } from '../clock';
 import { plainLine } from '../clean';
-import { age, count, dollars, plural, pullRequestName, repositoryName } from '../format';
+import { age, count, dollars, plural, pullRequestName, repositoryName, sentence } from '../format';
 import { Changes, Tests } from '../parts/Figures';
 import { ExternalLink } from '../parts/ExternalLink';
 import { StateBadge } from '../parts/State';
@@ -11,8 +11,8 @@ import type { Agent } from '../types';
 
 const COLUMNS = ['Turns', 'Tokens', 'Cost', 'Lines', 'Tests', 'Time'];
 
-function sentence(agent: Agent): string {
-  const reason = plainLine(agent.reason);
+function lineOf(agent: Agent): string {
+  const reason = sentence(plainLine(agent.reason));
   if (reason && (agent.state === 'waiting' || agent.state === 'failed' || agent.state === 'paused')) return reason;
   return plainLine(agent.progress) || reason;
 }
@@ -31,7 +31,7 @@ function Since({ agent }: { agent: Agent }) {
 
 function Row({ row }: { row: Signal<Agent> }) {
   const agent = row.value;
-  const said = sentence(agent);
+  const said = lineOf(agent);
   return (
     <li class="row" data-agent={agent.id}>
       <div class="row-state">
