@@ -103,11 +103,11 @@ def _quick_coders():
     names = set()
     for source in folder.glob("*.py"):
         names |= set(_EDIT_FORMAT.findall(source.read_text(encoding="utf-8")))
-    stub = types.ModuleType("aider.coders")
-    stub.__all__ = [types.SimpleNamespace(edit_format=name) for name in sorted(names)]
+    stand_in = types.ModuleType("aider.coders")
+    stand_in.__all__ = [types.SimpleNamespace(edit_format=name) for name in sorted(names)]
     package = sys.modules.get("aider") or __import__("aider")
-    sys.modules["aider.coders"] = stub
-    package.coders = stub
+    sys.modules["aider.coders"] = stand_in
+    package.coders = stand_in
     try:
         yield
     finally:

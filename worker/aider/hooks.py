@@ -61,12 +61,12 @@ def before_import():
     os.environ.pop("TERM", None)
     for name in [n for n in os.environ if n.startswith("AIDER_")]:
         del os.environ[name]
-    _stub("mixpanel", MixpanelException=Exception)
-    _stub("posthog", Posthog=None)
+    _stand_in("mixpanel", MixpanelException=Exception)
+    _stand_in("posthog", Posthog=None)
     _fast_yaml()
 
 
-def _stub(name, **attributes):
+def _stand_in(name, **attributes):
     """Analytics libraries: not even imported."""
     module = types.ModuleType(name)
     module.__dict__.update(attributes)
