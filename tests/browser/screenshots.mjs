@@ -21,6 +21,10 @@ const RULES = { rules: [
     decision('All tests pass with the single pass; the index comes next.', 'Building the index again for each search is the slow part now.',
       '/instruct Keep the index between searches and rebuild it only when the text changes.', 'Measure both on a long text, then finish.'),
   ] },
+  { any: "Write the user's guide", answers: [
+    decision('The modules are read; the outline of the guide stands.', 'One page for each module is enough to begin with.',
+      '/instruct Write docs/guide.md with a section for each module.', 'Then an example for each function.'),
+  ] },
   { any: 'Export the report as CSV', answers: [
     decision('The report has a table export already.', 'Both exports should keep one order of columns.',
       '/instruct Write report_csv with the same columns as the table export.', 'Then test it with an empty report.'),
@@ -118,7 +122,9 @@ async function scene(stack) {
   await stack.untilState(waiting, 'waiting', 60000);
   const [working] = await create('Search long texts faster', { description: 'find_all in textkit/search.py is slow with many words. Make it read the text once.' });
   await stack.until((e) => e.kind === 'output' && String(e.body.text).includes('The old function'), 'the third turn', 60000, { agent: working });
-  await create("Write the user's guide");
+  const [guide] = await create("Write the user's guide");
+  await stack.until((e) => e.kind === 'turn', 'the guide to begin', 60000, { agent: guide });
+  await create('Translate the messages');
   await stack.ask('config.set', {
     models: { orchestrator: 'openrouter/google/gemini-flash-1.5', agent: 'openrouter/google/gemini-flash-1.5', aider: 'openrouter/google/gemini-flash-1.5' },
     general: { agent_command: [], instructions: 'Keep changes small and write a test for each of them.' },
