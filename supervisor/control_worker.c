@@ -76,12 +76,34 @@ static int taken_over(struct supervisor *s, struct member *m, int64_t after, str
 	return 0;
 }
 
+/* The worker was once told that more is committed than the store has: the store was put
+ * back from a copy. What lies between is lost; what follows is not. */
+static int put_back(struct supervisor *s, struct member *m, int64_t have, struct err *e)
+{
+	if (have <= m->committed)
+		return 0;
+	log_warn("agent=%lld events %lld to %lld are not in the store, which was put back from a "
+		 "copy",
+		(long long)m->id, (long long)m->committed + 1, (long long)have);
+	if (tx_begin(s, true, e) < 0)
+		return -1;
+	if (store_agent_seq(s->store, m->id, have, clock_wall_ms(), e) < 0) {
+		tx_rollback(s);
+		return -1;
+	}
+	if (tx_commit(s, e) < 0)
+		return -1;
+	m->committed = have;
+	return 0;
+}
+
 int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	struct member *m = present(c, params, e);
 
 	(void)result;
-	if (!m || taken_over(c->s, m, json_int(params, "after", 0), e) < 0)
+	if (!m || taken_over(c->s, m, json_int(params, "after", 0), e) < 0 ||
+		put_back(c->s, m, json_int(params, "have", 0), e) < 0)
 		return -1;
 	poll_next_open(c->s, m, c->askers[0].request, c->askers[0].id, json_int(params, "have", 0));
 	return CALL_TAKEN;

@@ -1,5 +1,6 @@
 /* 100x-supervisor: arguments, and away. */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 
 static const char usage[] =
 	"Usage: 100x-supervisor [--state-dir DIR] [--run-dir DIR] [--foreground]\n"
+	"                       [--restore-backup]\n"
 	"       100x-supervisor --version | --help\n"
 	"Keeps the agents: queue, workers, store. Runs in the foreground; `100x up` starts it\n"
-	"in the background. SIGTERM suspends the agents and ends it.\n";
+	"in the background. SIGTERM suspends the agents and ends it. --restore-backup first puts\n"
+	"the newest good copy of the store in its place and keeps the damaged file beside it.\n";
 
 int main(int argc, char **argv)
 {
@@ -22,11 +25,13 @@ int main(int argc, char **argv)
 		{"state-dir", required_argument, NULL, 's'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"foreground", no_argument, NULL, 'f'},
+		{"restore-backup", no_argument, NULL, 'b'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *state_dir = NULL, *run_dir = NULL;
+	bool restore = false;
 	struct paths paths;
 	struct err e;
 	int option;
@@ -41,6 +46,9 @@ int main(int argc, char **argv)
 			run_dir = optarg;
 			break;
 		case 'f':
+			break;
+		case 'b':
+			restore = true;
 			break;
 		case 'v':
 			puts("100x-supervisor " VERSION_STRING);
@@ -57,7 +65,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "100x-supervisor: unexpected argument %s\n%s", argv[optind], usage);
 		return EXIT_FOR_GOOD;
 	}
-	if (paths_init(&paths, state_dir, run_dir, &e) < 0 || supervisor_run(&paths, &e) < 0) {
+	if (paths_init(&paths, state_dir, run_dir, &e) < 0 ||
+		supervisor_run(&paths, restore, &e) < 0) {
 		log_error("%s", e.text);
 		fflush(NULL);
 		/* Without closing nng, which may block while publishers are busy. */

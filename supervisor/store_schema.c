@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "shared/crash.h"
+#include "supervisor/store_backup.h"
 
 /* migrations[v] leads from user_version v to v + 1. */
 static const char *const migrations[STORE_VERSION] = {
@@ -127,5 +128,9 @@ int store_migrate(struct store *s, struct err *e)
 		    e) < 0)
 		return -1;
 	s->full = true;
-	return version < STORE_VERSION ? upgrade(s, version, e) : 0;
+	if (version == STORE_VERSION)
+		return 0;
+	if (version > 0 && store_backup(sqlite3_db_filename(s->db, "main"), e) < 0)
+		return err_wrap(e, "before the tables are brought to version %d", STORE_VERSION);
+	return upgrade(s, version, e);
 }

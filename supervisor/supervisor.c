@@ -14,6 +14,7 @@
 #include "supervisor/call.h"
 #include "supervisor/control.h"
 #include "supervisor/lock.h"
+#include "supervisor/store_backup.h"
 #include "supervisor/tx.h"
 
 /* --- workers' processes --- */
@@ -351,11 +352,12 @@ static int take_up(struct supervisor *s, struct err *e)
 	return tx_commit(s, e);
 }
 
-static void on_purge(uv_timer_t *t)
+static void on_hour(uv_timer_t *t)
 {
 	struct supervisor *s = t->data;
 	struct err e;
 
+	backup_make(&s->backup, s->loop);
 	if (store_begin(s->store, false, &e) < 0)
 		return;
 	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||
@@ -449,15 +451,18 @@ static int start(struct supervisor *s, struct err *e)
 		return -1;
 	timer(s, &s->kick_timer);
 	timer(s, &s->down_timer);
-	timer(s, &s->purge_timer);
+	timer(s, &s->hour_timer);
 	s->launcher = launcher_new(s->loop, &s->paths, e);
 	if (!s->launcher)
 		return -1;
-	s->store = store_open(paths_store(&s->paths, path), e);
+	if (backup_check(paths_store(&s->paths, path), e) < 0)
+		return -1;
+	s->store = store_open(path, e);
 	if (!s->store || supervisor_configure(s, e) < 0)
 		return -1;
 	crash_point(CRASH_SUPERVISOR_STORE_OPEN);
 	checkpoint_init(&s->checkpoint, path, s->store);
+	backup_init(&s->backup, path);
 	s->last_event = store_last_event(s->store);
 	if (open_sockets(s, e) < 0 || take_up(s, e) < 0)
 		return -1;
@@ -472,11 +477,21 @@ static int start(struct supervisor *s, struct err *e)
 		s->signals[i].data = s;
 		uv_signal_start(&s->signals[i], on_signal, signals[i]);
 	}
-	uv_timer_start(&s->purge_timer, on_purge, SUPERVISOR_PURGE_MS, SUPERVISOR_PURGE_MS);
+	uv_timer_start(&s->hour_timer, on_hour, SUPERVISOR_HOUR_MS, SUPERVISOR_HOUR_MS);
 	return 0;
 }
 
-int supervisor_run(const struct paths *p, struct err *e)
+static int put_backup(const struct paths *p, struct err *e)
+{
+	char path[PATHS_MAX], kept[PATHS_MAX];
+
+	if (store_backup_restore(paths_store(p, path), kept, e) < 0)
+		return -1;
+	log_warn("the newest good copy of the store is in place; the damaged one is %s", kept);
+	return 0;
+}
+
+int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
 	int lock;
@@ -489,7 +504,7 @@ int supervisor_run(const struct paths *p, struct err *e)
 	lock = lock_take(p, e);
 	if (lock >= 0)
 		crash_point(CRASH_SUPERVISOR_LOCKED);
-	if (lock < 0 || start(s, e) < 0) {
+	if (lock < 0 || (restore_backup && put_backup(p, e) < 0) || start(s, e) < 0) {
 		store_close(s->store);
 		return -1;
 	}

@@ -11,6 +11,7 @@
 #include "shared/bus.h"
 #include "shared/err.h"
 #include "shared/paths.h"
+#include "supervisor/backup.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/errand.h"
 #include "supervisor/fleet.h"
@@ -25,7 +26,7 @@
 #define SUPERVISOR_RETRY_MS 1000    /* after the disk refused */
 #define SUPERVISOR_COMPLAIN_MS 5000
 #define SUPERVISOR_LINGER_MS 100 /* lets the last answer leave */
-#define SUPERVISOR_PURGE_MS (3600 * 1000)
+#define SUPERVISOR_HOUR_MS (3600 * 1000)
 #define SUPERVISOR_KEEP_ANSWERS_MS (24LL * 3600 * 1000)
 
 struct call;
@@ -35,6 +36,7 @@ struct supervisor {
 	struct paths paths;
 	struct store *store;
 	struct checkpoint checkpoint;
+	struct backup backup;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;
@@ -61,14 +63,15 @@ struct supervisor {
 
 	int64_t refused_ms; /* when a refusal of the disk was last told */
 
-	uv_timer_t kick_timer, down_timer, purge_timer;
+	uv_timer_t kick_timer, down_timer, hour_timer;
 	uv_signal_t signals[3];
 	bool going_down;
 };
 
 /* Takes the locks, opens the store and the sockets, takes up what was left, and runs
- * until told to go down. Returns 0; -1 if it could not start. */
-int supervisor_run(const struct paths *p, struct err *e);
+ * until told to go down. restore_backup: puts the newest good copy in the store's place
+ * first. Returns 0; -1 if it could not start. */
+int supervisor_run(const struct paths *p, bool restore_backup, struct err *e);
 
 /* Something has happened to an agent that cannot be undone (its worker ended, time is
  * up): recorded now, or as soon as the disk allows. */

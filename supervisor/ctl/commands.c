@@ -10,6 +10,7 @@ static const struct args_option up_options[] = {
 	{"allow-host", 0, "NAME", "another name the page may be asked by; may be repeated"},
 	{"no-webui", 0, NULL, "without the page"},
 	{"foreground", 0, NULL, "stay, log to stderr, and go down with this command"},
+	{"restore-backup", 0, NULL, "put the newest good copy of a damaged store in its place"},
 	{0},
 };
 

@@ -107,7 +107,8 @@ static int wait_ready(struct up *u, struct err *e)
 static int start_supervisor(struct up *u, struct err *e)
 {
 	const struct paths *p = &u->ctl->paths;
-	const char *args[] = {"--state-dir", p->state_dir, "--run-dir", p->run_dir, NULL};
+	const char *args[] = {"--state-dir", p->state_dir, "--run-dir", p->run_dir,
+		args_has(u->args, "restore-backup") ? "--restore-backup" : NULL, NULL};
 	struct daemon_spec spec = {.program = "100x-supervisor", .args = args, .stdout_fd = -1};
 
 	snprintf(u->log, sizeof(u->log), "%.*s/logs/supervisor.log", PATHS_MAX - 1, p->state_dir);

@@ -1,0 +1,191 @@
+/* Copies of the store: made while it is written, checked, put in place of a damaged one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "supervisor/backup.h"
+#include "supervisor/store.h"
+#include "supervisor/store_backup.h"
+
+static char folder[64], path[80];
+
+static int make(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof folder, "/tmp/100x-backup-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/tasks.db", folder);
+	return 0;
+}
+
+static int tear(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	return system(command);
+}
+
+static int64_t add_event(struct store *s)
+{
+	int64_t id;
+	struct err e;
+
+	assert_int_equal(store_begin(s, false, &e), 0);
+	assert_int_equal(store_event_add(s, "system", 0, 0, "config", 1, "{}", 2, &id, &e), 0);
+	assert_int_equal(store_commit(s, &e), 0);
+	return id;
+}
+
+static int copies(void)
+{
+	char command[128], text[16] = "";
+	FILE *f;
+
+	snprintf(command, sizeof command, "ls %s/backups | grep -c '^tasks-'", folder);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof text, f));
+	pclose(f);
+	return (int)strtol(text, NULL, 10);
+}
+
+static void damage(void)
+{
+	FILE *f = fopen(path, "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 1024, SEEK_SET), 0);
+	for (int i = 0; i < 8192; i++)
+		fputc('x', f);
+	fclose(f);
+}
+
+static void a_copy_is_made_beside_an_open_store(void **state)
+{
+	struct err e = {0};
+	struct store *s = store_open(path, &e);
+	char copy[PATHS_MAX];
+	struct stat st;
+
+	(void)state;
+	assert_non_null(s);
+	add_event(s);
+	if (store_backup(path, &e) < 0)
+		fail_msg("%s", e.text);
+	add_event(s);
+	store_close(s);
+	assert_int_equal(store_backup_newest(path, copy, &e), 0);
+	assert_int_equal(stat(copy, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	s = store_open(copy, &e);
+	assert_non_null(s);
+	assert_int_equal(store_last_event(s), 1);
+	store_close(s);
+}
+
+static void only_the_newest_copies_are_kept(void **state)
+{
+	struct err e;
+	struct store *s = store_open(path, &e);
+
+	(void)state;
+	store_close(s);
+	for (int i = 0; i < STORE_BACKUPS_KEPT + 3; i++) {
+		assert_int_equal(store_backup(path, &e), 0);
+		usleep(2000); /* a copy is named by its millisecond */
+	}
+	assert_int_equal(copies(), STORE_BACKUPS_KEPT);
+}
+
+static void a_damaged_store_is_refused_and_the_copy_offered(void **state)
+{
+	char kept[PATHS_MAX], copy[PATHS_MAX];
+	struct err e;
+	struct store *s = store_open(path, &e);
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		add_event(s);
+	store_close(s);
+	assert_int_equal(backup_check(path, &e), 0);
+	assert_int_equal(store_backup(path, &e), 0);
+	damage();
+	assert_int_equal(backup_check(path, &e), -1);
+	assert_int_equal(store_backup_newest(path, copy, NULL), 0);
+	assert_non_null(strstr(e.text, "damaged"));
+	assert_non_null(strstr(e.text, copy));
+	assert_non_null(strstr(e.text, "--restore-backup"));
+
+	assert_int_equal(store_backup_restore(path, kept, &e), 0);
+	assert_int_equal(access(kept, F_OK), 0);
+	assert_int_equal(backup_check(path, &e), 0);
+	s = store_open(path, &e);
+	assert_non_null(s);
+	assert_int_equal(store_last_event(s), 200);
+	assert_true(add_event(s) > 1000000);
+	store_close(s);
+}
+
+static void without_a_good_copy_nothing_is_changed(void **state)
+{
+	char kept[PATHS_MAX];
+	struct err e;
+	struct store *s = store_open(path, &e);
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		add_event(s);
+	store_close(s);
+	damage();
+	assert_int_equal(store_backup_restore(path, kept, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(backup_check(path, &e), -1);
+	assert_non_null(strstr(e.text, "no good copy"));
+}
+
+static void a_copy_that_was_never_finished_is_no_copy(void **state)
+{
+	char part[128], copy[PATHS_MAX];
+	struct err e;
+	struct store *s = store_open(path, &e);
+	FILE *f;
+
+	(void)state;
+	store_close(s);
+	snprintf(part, sizeof part, "%s/backups", folder);
+	mkdir(part, 0700);
+	snprintf(part, sizeof part, "%s/backups/unfinished", folder);
+	f = fopen(part, "w");
+	assert_non_null(f);
+	fputs("half", f);
+	fclose(f);
+	assert_int_equal(store_backup_newest(path, copy, &e), -1);
+	assert_int_equal(store_backup(path, &e), 0);
+	assert_int_equal(store_backup_newest(path, copy, &e), 0);
+	assert_int_equal(access(part, F_OK), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_copy_is_made_beside_an_open_store, make, tear),
+		cmocka_unit_test_setup_teardown(only_the_newest_copies_are_kept, make, tear),
+		cmocka_unit_test_setup_teardown(
+			a_damaged_store_is_refused_and_the_copy_offered, make, tear),
+		cmocka_unit_test_setup_teardown(without_a_good_copy_nothing_is_changed, make, tear),
+		cmocka_unit_test_setup_teardown(
+			a_copy_that_was_never_finished_is_no_copy, make, tear),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
