@@ -19,7 +19,7 @@ static void in_thread(uv_work_t *work)
 	struct backup *b = work->data;
 
 	b->failure.kind = ERR_NONE;
-	store_backup(b->path, &b->failure);
+	store_backup(b->path, b->made, &b->failure);
 }
 
 static void in_loop(uv_work_t *work, int status)
@@ -30,12 +30,20 @@ static void in_loop(uv_work_t *work, int status)
 	b->running = false;
 	if (b->failure.kind != ERR_NONE)
 		log_warn("no copy of the store was made: %s", b->failure.text);
+	if (b->cb)
+		b->cb(b->arg, b->made, b->failure.kind == ERR_NONE ? NULL : &b->failure);
 }
 
-void backup_make(struct backup *b, uv_loop_t *loop)
+int backup_make(struct backup *b, uv_loop_t *loop, backup_cb cb, void *arg, struct err *e)
 {
-	if (!b->running)
-		b->running = uv_queue_work(loop, &b->work, in_thread, in_loop) == 0;
+	if (b->running)
+		return err_set(e, ERR_CONFLICT, "a copy of the store is being made already");
+	b->cb = cb;
+	b->arg = arg;
+	if (uv_queue_work(loop, &b->work, in_thread, in_loop) != 0)
+		return err_set(e, ERR_SYS, "no thread to copy the store");
+	b->running = true;
+	return 0;
 }
 
 int backup_check(const char *path, struct err *e)

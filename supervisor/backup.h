@@ -10,17 +10,23 @@
 #include "shared/err.h"
 #include "shared/paths.h"
 
+/* e == NULL: the copy is at path. */
+typedef void (*backup_cb)(void *arg, const char *path, const struct err *e);
+
 struct backup {
 	uv_work_t work;
-	char path[PATHS_MAX];
+	char path[PATHS_MAX], made[PATHS_MAX];
 	struct err failure;
 	bool running;
+	backup_cb cb;
+	void *arg;
 };
 
 /* path: the store's. */
 void backup_init(struct backup *b, const char *path);
-/* Starts a copy if none is under way; a failure is logged. */
-void backup_make(struct backup *b, uv_loop_t *loop);
+/* Starts a copy; a failure is logged, and told to cb (may be NULL) like a success.
+ * ERR_CONFLICT: one is under way. ERR_SYS: no thread. cb is not called then. */
+int backup_make(struct backup *b, uv_loop_t *loop, backup_cb cb, void *arg, struct err *e);
 
 /* Before the store at path is opened: nothing if there is no file. ERR_SYS: it is
  * damaged; the text names the newest good copy and how to put it in place. */

@@ -55,6 +55,7 @@ void call_fail(struct call *c, const struct err *e);
 struct member *call_member(struct call *c, const cJSON *params, struct err *e);
 
 int call_status(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_backup_make(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_down(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_webui_hello(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_events_after(struct call *c, const cJSON *params, cJSON **result, struct err *e);

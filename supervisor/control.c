@@ -96,6 +96,7 @@ static const struct method methods[] = {
 	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_agent)},
 	{"config.get", call_config_get, METHOD_READ, NULL, 0},
 	{"config.set", call_config_set, METHOD_WRITE, FIELDS(f_config)},
+	{"backup.make", call_backup_make, METHOD_LATER, NULL, 0},
 	{"supervisor.down", call_down, METHOD_READ, FIELDS(f_down)},
 	{"webui.hello", call_webui_hello, METHOD_READ, FIELDS(f_webui)},
 	{"worker.hello", call_worker_hello, METHOD_READ, FIELDS(f_hello)},

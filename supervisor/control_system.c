@@ -40,6 +40,27 @@ int call_status(struct call *c, const cJSON *params, cJSON **result, struct err 
 	return CALL_DONE;
 }
 
+static void copied(void *arg, const char *path, const struct err *failure)
+{
+	struct call *c = arg;
+	cJSON *result;
+
+	if (failure) {
+		call_fail(c, failure);
+		return;
+	}
+	result = cJSON_CreateObject();
+	json_add_str(result, "path", path);
+	call_answer(c, result);
+}
+
+int call_backup_make(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	(void)params;
+	(void)result;
+	return backup_make(&c->s->backup, c->s->loop, copied, c, e) < 0 ? -1 : CALL_LATER;
+}
+
 int call_down(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	(void)e;

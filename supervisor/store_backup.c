@@ -133,20 +133,20 @@ static int copy_to(const char *path, const char *part, struct err *e)
 	return copy_pages(from, to, part, e);
 }
 
-int store_backup(const char *path, struct err *e)
+int store_backup(const char *path, char *made, struct err *e)
 {
-	char folder[PATHS_MAX], part[PATHS_MAX], final[PATHS_MAX], name[64];
+	char folder[PATHS_MAX], part[PATHS_MAX], name[64];
 
 	store_backup_folder(path, folder);
 	snprintf(name, sizeof name, NAME_FORMAT, clock_wall_ms());
 	if (paths_mkdirs(folder, 0700, e) < 0 || join(part, folder, "unfinished", e) < 0 ||
-		join(final, folder, name, e) < 0)
+		join(made, folder, name, e) < 0)
 		return -1;
 	if (copy_to(path, part, e) < 0 || chmod(part, 0600) < 0 || sync_path(part, 0, e) < 0) {
 		unlink(part);
 		return -1;
 	}
-	if (rename(part, final) < 0)
+	if (rename(part, made) < 0)
 		return err_errno(e, "rename %s", part);
 	drop_old(folder);
 	return sync_path(folder, O_DIRECTORY, e);

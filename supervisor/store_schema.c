@@ -105,6 +105,7 @@ undo:
 int store_migrate(struct store *s, struct err *e)
 {
 	int64_t application, version, tables;
+	char copy[PATHS_MAX];
 
 	if (number(s, "PRAGMA application_id", &application, e) < 0 ||
 		number(s, "PRAGMA user_version", &version, e) < 0 ||
@@ -130,7 +131,7 @@ int store_migrate(struct store *s, struct err *e)
 	s->full = true;
 	if (version == STORE_VERSION)
 		return 0;
-	if (version > 0 && store_backup(sqlite3_db_filename(s->db, "main"), e) < 0)
+	if (version > 0 && store_backup(sqlite3_db_filename(s->db, "main"), copy, e) < 0)
 		return err_wrap(e, "before the tables are brought to version %d", STORE_VERSION);
 	return upgrade(s, version, e);
 }

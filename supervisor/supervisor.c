@@ -357,7 +357,7 @@ static void on_hour(uv_timer_t *t)
 	struct supervisor *s = t->data;
 	struct err e;
 
-	backup_make(&s->backup, s->loop);
+	backup_make(&s->backup, s->loop, NULL, NULL, NULL);
 	if (store_begin(s->store, false, &e) < 0)
 		return;
 	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||

@@ -132,8 +132,8 @@ class Stack {
     return child;
   }
 
-  async startSupervisor() {
-    this.supervisor = this.spawnProgram('100x-supervisor', []);
+  async startSupervisor(args = []) {
+    this.supervisor = this.spawnProgram('100x-supervisor', args);
     await deadline(Promise.race([this.ask('status'), this.supervisor.ended.then(({ code, signal }) => {
       throw new Error(`supervisor ended (${code ?? signal}): ${this.supervisor.log}`);
     })]), 15000 * patience, 'the supervisor to answer');

@@ -14,7 +14,7 @@
 #include "supervisor/store.h"
 #include "supervisor/store_backup.h"
 
-static char folder[64], path[80];
+static char folder[64], path[80], made[PATHS_MAX];
 
 static int make(void **state)
 {
@@ -79,7 +79,7 @@ static void a_copy_is_made_beside_an_open_store(void **state)
 	(void)state;
 	assert_non_null(s);
 	add_event(s);
-	if (store_backup(path, &e) < 0)
+	if (store_backup(path, made, &e) < 0)
 		fail_msg("%s", e.text);
 	add_event(s);
 	store_close(s);
@@ -100,7 +100,7 @@ static void only_the_newest_copies_are_kept(void **state)
 	(void)state;
 	store_close(s);
 	for (int i = 0; i < STORE_BACKUPS_KEPT + 3; i++) {
-		assert_int_equal(store_backup(path, &e), 0);
+		assert_int_equal(store_backup(path, made, &e), 0);
 		usleep(2000); /* a copy is named by its millisecond */
 	}
 	assert_int_equal(copies(), STORE_BACKUPS_KEPT);
@@ -117,7 +117,7 @@ static void a_damaged_store_is_refused_and_the_copy_offered(void **state)
 		add_event(s);
 	store_close(s);
 	assert_int_equal(backup_check(path, &e), 0);
-	assert_int_equal(store_backup(path, &e), 0);
+	assert_int_equal(store_backup(path, made, &e), 0);
 	damage();
 	assert_int_equal(backup_check(path, &e), -1);
 	assert_int_equal(store_backup_newest(path, copy, NULL), 0);
@@ -170,7 +170,7 @@ static void a_copy_that_was_never_finished_is_no_copy(void **state)
 	fputs("half", f);
 	fclose(f);
 	assert_int_equal(store_backup_newest(path, copy, &e), -1);
-	assert_int_equal(store_backup(path, &e), 0);
+	assert_int_equal(store_backup(path, made, &e), 0);
 	assert_int_equal(store_backup_newest(path, copy, &e), 0);
 	assert_int_equal(access(part, F_OK), -1);
 }
