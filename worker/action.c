@@ -109,14 +109,13 @@ static int one_line(const char *rest, const char *word, struct err *e)
 	return 0;
 }
 
-int action_parse(const char *line, struct action *a, struct err *e)
+/* whole: without blanks around it. */
+static int parse_line(const char *whole, struct action *a, struct err *e)
 {
-	const char *s = skip_space(line), *rest;
-	_cleanup_free_ char *whole = copy(s, trimmed(s));
+	const char *rest;
 	size_t n = strcspn(whole, " \t\r\n");
 	const struct row *row = find_row(whole, n);
 
-	memset(a, 0, sizeof *a);
 	if (!*whole)
 		return err_set(e, ERR_INVALID, "\"action\" is empty");
 	if (strlen(whole) > ACTION_TEXT_MAX)
@@ -124,9 +123,8 @@ int action_parse(const char *line, struct action *a, struct err *e)
 			e, ERR_INVALID, "\"action\" is longer than %d bytes", ACTION_TEXT_MAX);
 	if (!row)
 		return err_set(e, ERR_INVALID,
-			"\"%.*s\" is no known action; an action starts with one of /instruct, "
-			"/add, "
-			"/drop, /ls, /map, /run, /test, /git, /tell, /finish",
+			"\"%.*s\" is no known action; an action starts with one of "
+			"/instruct, /add, /drop, /ls, /map, /run, /test, /git, /tell, /finish",
 			(int)(n < 60 ? n : 60), whole);
 	rest = skip_space(whole + n);
 	if (row->argument == NEEDED && !*rest)
@@ -148,6 +146,18 @@ int action_parse(const char *line, struct action *a, struct err *e)
 		return 0;
 	}
 	return err_set(e, ERR_INTERNAL, "an action of no kind");
+}
+
+int action_parse(const char *line, struct action *a, struct err *e)
+{
+	const char *s = skip_space(line);
+	char *whole = copy(s, trimmed(s));
+	int r;
+
+	memset(a, 0, sizeof *a);
+	r = parse_line(whole, a, e);
+	free(whole);
+	return r;
 }
 
 void action_clear(struct action *a)

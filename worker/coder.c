@@ -22,7 +22,6 @@ static void on_ready(void *arg, const char *session, bool loaded)
 	if (w->quitting)
 		return;
 	session_set(&w->session.acp_session, session);
-	w->coder_ready = true;
 	if (resumed && !loaded && w->session.manager.turn > 0) {
 		worker_note(w, "The coding agent was started again and does not remember the turns "
 			       "before.");
@@ -111,7 +110,6 @@ static void on_lost(void *arg, const struct err *why)
 	char *words = last_line(w), reason[ERR_TEXT_BYTES + WORKER_STDERR_BYTES];
 
 	w->acp = NULL;
-	w->coder_ready = false;
 	child_sweep();
 	if (w->quitting) {
 		free(words);

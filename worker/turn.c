@@ -574,10 +574,10 @@ static void tell_started(struct worker *w)
 
 static void measure_idle(struct worker *w)
 {
-	int64_t idle_ns = clock_now_ns() - w->ready_ns - w->llm_ns;
+	/* In whole microseconds, so that the number stays short in events. */
+	int64_t idle_us = (clock_now_ns() - w->ready_ns - w->llm_ns) / 1000;
 
-	/* In steps of a microsecond, so that the number stays short in events. */
-	w->idle_ms = w->ready_ns ? (double)(idle_ns / 1000) / 1000 : -1;
+	w->idle_ms = w->ready_ns ? (double)idle_us / 1000 : -1;
 	w->ready_ns = 0;
 }
 

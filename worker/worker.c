@@ -666,7 +666,7 @@ static void init_handles(struct worker *w)
 	uv_timer_t *timers[] = {&w->policy_timer, &w->output_timer, &w->turn_timer,
 		&w->restart_timer, &w->end_timer};
 
-	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
+	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
 		uv_timer_init(w->loop, timers[i]);
 		timers[i]->data = w;
 	}

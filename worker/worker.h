@@ -51,7 +51,6 @@ struct worker {
 	struct paths paths;
 	int64_t agent, epoch;
 	char repo[PATHS_MAX], session_dir[PATHS_MAX], mirrors[PATHS_MAX];
-	int lock_fd;
 	struct dotenv *keys;
 	struct http *http;
 	struct llm *llm;
@@ -63,7 +62,6 @@ struct worker {
 
 	/* The coding agent. */
 	struct acp *acp;
-	bool coder_ready, started;
 	int64_t restarts[WORKER_MAX_RESTARTS]; /* when, monotonic ms */
 	char last_words[WORKER_STDERR_BYTES];
 	size_t last_words_len;
@@ -72,20 +70,14 @@ struct worker {
 	/* The turn. */
 	struct output output;
 	struct prompt_log log;
-	bool have_log;
 	struct tool_memory tools;
 	struct llm_call *asking;
-	int shown; /* messages in the question under way */
 	char *bad_answer, *complaint;
 	char *stop_reason; /* of the last turn */
 	char *last_action; /* that led to the last turn */
-	bool exact_usage;  /* in this turn */
-	bool turn_late;
 	int64_t turn_started_ms;
 	int64_t ready_ns, asked_ns, llm_ns;
 	double idle_ms; /* before the turn under way; < 0: not known */
-	int tells;
-	bool looking, look_again;
 
 	struct finish *finish;
 
@@ -96,8 +88,16 @@ struct worker {
 	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer;
 	uv_signal_t sigterm, sigint;
 	uv_work_t lock_work;
-	bool blocked, quitting, suspended, draining, drain_timed;
-	int exit_code;
+
+	int lock_fd, exit_code;
+	int shown;		  /* messages in the question under way */
+	bool started;		  /* hello was answered */
+	bool have_log;		  /* there was a turn */
+	bool exact_usage;	  /* in this turn, told by our extension */
+	bool turn_late;		  /* its deadline has passed */
+	bool looking, look_again; /* at the workspace */
+	bool blocked;		  /* the disk takes no events */
+	bool quitting, suspended, draining, drain_timed;
 };
 
 /* Runs one agent to its end; returns the exit code. */
