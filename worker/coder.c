@@ -99,9 +99,22 @@ static bool may_restart(struct worker *w)
 	return true;
 }
 
+static void on_unlocked(void *arg, const struct err *e)
+{
+	struct worker *w = arg;
+
+	(void)e;
+	if (w->quitting)
+		worker_maybe_exit(w);
+	else
+		coder_start(w);
+}
+
 static void on_restart_timer(uv_timer_t *t)
 {
-	coder_start(t->data);
+	struct worker *w = t->data;
+
+	tree_unlock(w->tree, on_unlocked, w);
 }
 
 static void on_lost(void *arg, const struct err *why)

@@ -9,7 +9,7 @@
 #include "shared/cleanup.h"
 #include "worker/workspace_identity.h"
 
-enum job_kind { JOB_OPEN, JOB_LOOK, JOB_COMMIT, JOB_PUSH };
+enum job_kind { JOB_OPEN, JOB_LOOK, JOB_COMMIT, JOB_PUSH, JOB_UNLOCK };
 
 struct job {
 	struct job *next;
@@ -124,6 +124,15 @@ static int look(struct tree *t, struct job *j, struct err *e)
 	return j->diff ? 0 : -1;
 }
 
+static int unlock(const struct tree *t)
+{
+	char git_dir[1200];
+
+	snprintf(git_dir, sizeof git_dir, "%s/.git", t->spec.path);
+	workspace_unlock(git_dir);
+	return 0;
+}
+
 static int run(struct tree *t, struct job *j, struct err *e)
 {
 	if (j->kind != JOB_OPEN && !t->workspace)
@@ -137,6 +146,8 @@ static int run(struct tree *t, struct job *j, struct err *e)
 		return workspace_commit_all(t->workspace, j->message, j->hash, e);
 	case JOB_PUSH:
 		return workspace_push(t->workspace, &t->spec.auth, on_progress, t, e);
+	case JOB_UNLOCK:
+		return unlock(t);
 	}
 	return -1;
 }
@@ -160,6 +171,7 @@ static void answer(struct job *j)
 	switch (j->kind) {
 	case JOB_OPEN:
 	case JOB_PUSH:
+	case JOB_UNLOCK:
 		((tree_done_cb)j->cb)(j->arg, e);
 		return;
 	case JOB_LOOK:
@@ -264,6 +276,12 @@ void tree_commit(struct tree *t, const char *message, tree_commit_cb cb, void *a
 void tree_push(struct tree *t, tree_done_cb cb, void *arg)
 {
 	add(t, JOB_PUSH, (void *)cb, arg);
+	start(t);
+}
+
+void tree_unlock(struct tree *t, tree_done_cb cb, void *arg)
+{
+	add(t, JOB_UNLOCK, (void *)cb, arg);
 	start(t);
 }
 

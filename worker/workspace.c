@@ -325,9 +325,12 @@ static int reopen(struct workspace *w, struct err *e)
 {
 	_cleanup_git_(repository) git_repository *repo = NULL;
 	git_oid base;
-	char ref[600];
+	char ref[600], git_dir[1100];
 	int rc;
 
+	/* Whoever worked in here before is dead. */
+	snprintf(git_dir, sizeof git_dir, "%s/.git", w->path);
+	workspace_unlock(git_dir);
 	if (workspace_repository(w->path, &repo, e) < 0)
 		return -1;
 	rc = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF);

@@ -241,6 +241,7 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	if (open_mirror(path, &repo, e) < 0)
 		return -1;
 	drop_torn_packs(path);
+	workspace_unlock(path);
 	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)

@@ -403,6 +403,25 @@ static void push_to_a_working_tree_is_told(void **state)
 	workspace_free(w);
 }
 
+/* What a killed git leaves behind stops neither the agent's next git nor ours. */
+static void locks_of_the_dead_are_removed(void **state)
+{
+	struct place *p = *state;
+	struct workspace *w = opened(p, "main");
+	char hash[41];
+
+	workspace_free(w);
+	output(p, "touch .git/index.lock .git/HEAD.lock .git/refs/heads/agent-7.lock kept.lock");
+	output(p, "touch $(echo ../../../mirrors/*.git)/refs/heads/main.lock");
+	w = opened(p, "main");
+	assert_string_equal(output(p, "find .git -name '*.lock'"), "");
+	assert_string_equal(output(p, "find ../../../mirrors/*.git -name '*.lock'"), "");
+	assert_int_equal(workspace_commit_all(w, "kept", hash, &p->e), 0);
+	assert_int_equal(strlen(hash), 40);
+	assert_string_equal(output(p, "git ls-files kept.lock"), "kept.lock");
+	workspace_free(w);
+}
+
 static bool refuse_progress(void *arg, const char *what, int64_t done, int64_t total)
 {
 	(void)what;
@@ -659,6 +678,7 @@ int main(void)
 		WITH_PLACE(branch_follows_the_agent),
 		WITH_PLACE(pushes_once_and_never_by_force),
 		WITH_PLACE(push_to_a_working_tree_is_told),
+		WITH_PLACE(locks_of_the_dead_are_removed),
 		WITH_PLACE(can_be_called_off),
 		WITH_PLACE(repository_content_has_no_effect),
 		WITH_PLACE(submodule_commands_are_refused),
