@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/buf.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
@@ -165,34 +166,35 @@ static void call_join(struct call *c, struct bus_request *r, const cJSON *id)
 	c->askers[c->n++].id = cJSON_Duplicate(id, true);
 }
 
-/* FNV-1a over method and params: the same question has the same digest. */
+/* FNV-1a, the closing NUL included. */
+static uint64_t fold(uint64_t h, const char *text)
+{
+	do
+		h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+	while (*text++);
+	return h;
+}
+
+/* Of method and params: the same question has the same digest. */
 static void digest(const char *method, const cJSON *params, char out[17])
 {
 	_cleanup_free_ char *text = params ? json_print(params) : NULL;
-	const char *parts[] = {method, text ? text : ""};
-	uint64_t h = 0xcbf29ce484222325u;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		for (const char *p = parts[i];; p++) {
-			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-			if (!*p)
-				break;
-		}
-	}
-	snprintf(out, 17, "%016" PRIx64, h);
+	snprintf(out, 17, "%016" PRIx64, fold(fold(0xcbf29ce484222325u, method), text ? text : ""));
 }
 
 int call_keep(struct call *c, const cJSON *result, struct err *e)
 {
 	_cleanup_free_ char *text = json_print(result);
-	size_t size = strlen(text) + sizeof(c->question) + 1;
-	_cleanup_free_ char *answer = malloc(size);
+	struct buf answer;
+	int done;
 
-	if (!answer)
-		abort();
-	snprintf(answer, size, "%s %s", c->question, text);
-	return store_request_save(c->s->store, c->key, answer, clock_wall_ms(), e);
+	buf_init(&answer, 0);
+	buf_addf(&answer, "%s ", c->question);
+	buf_adds(&answer, text);
+	done = store_request_save(c->s->store, c->key, answer.data, clock_wall_ms(), e);
+	buf_clear(&answer);
+	return done;
 }
 
 static int other_question(struct err *e)
@@ -268,7 +270,7 @@ static int refuse(struct call *c, const struct rpc *m, const cJSON *params, stru
 		return err_set(e, ERR_LIMIT, "%d requests are under way: try again later",
 			CONTROL_CALLS_MAX);
 	snprintf(c->key, sizeof(c->key), "%s", m->id->valuestring);
-	digest(m->method, m->params, c->question);
+	digest(c->method->name, m->params, c->question);
 	return 0;
 }
 

@@ -108,7 +108,7 @@ int call_agent_tell(struct call *c, const cJSON *params, cJSON **result, struct 
 	_cleanup_json_ cJSON *body = NULL;
 	_cleanup_free_ int64_t *ids = NULL;
 	struct member *m;
-	int64_t from;
+	int64_t from, only = 0;
 	cJSON *told;
 	size_t i, n = 1;
 
@@ -125,10 +125,7 @@ int call_agent_tell(struct call *c, const cJSON *params, cJSON **result, struct 
 		m = alive(c, params, e);
 		if (!m)
 			return -1;
-		ids = calloc(n, sizeof(*ids));
-		if (!ids)
-			abort();
-		ids[0] = m->id;
+		only = m->id;
 	}
 	body = cJSON_CreateObject();
 	json_add_str(body, "text", json_str(params, "text", ""));
@@ -136,7 +133,7 @@ int call_agent_tell(struct call *c, const cJSON *params, cJSON **result, struct 
 	*result = cJSON_CreateObject();
 	told = cJSON_AddArrayToObject(*result, "agents");
 	for (i = 0; i < n; i++) {
-		m = fleet_find(&c->s->fleet, ids[i]);
+		m = fleet_find(&c->s->fleet, ids ? ids[i] : only);
 		if (!m || m->agent.deleting || agent_state_ended(m->agent.state))
 			continue;
 		if (tx_command(c->s, m, "tell", body, e) < 0)

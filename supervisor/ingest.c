@@ -1,10 +1,8 @@
 #include "supervisor/ingest.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/json.h"
@@ -91,7 +89,7 @@ static int take_state(struct supervisor *s, struct member *m, const char *body, 
 {
 	_cleanup_json_ cJSON *j = json_parse(body, n, EVENT_BODY_MAX, e);
 	struct agent_input in = {.event = AGENT_REPORTED};
-	_cleanup_free_ char *reason = NULL;
+	char reason[REASON_MAX + 1];
 	const char *text;
 
 	if (!j)
@@ -100,9 +98,8 @@ static int take_state(struct supervisor *s, struct member *m, const char *body, 
 	text = json_str(j, "reason", "");
 	if (tx_change(s, m, &in, e) < 0)
 		return -1;
-	reason = strndup(text, utf8_cut(text, strlen(text), REASON_MAX));
-	if (!reason)
-		abort();
+	snprintf(reason, sizeof(reason), "%.*s", (int)utf8_cut(text, strlen(text), REASON_MAX),
+		text);
 	return store_agent_state(s->store, m->id, agent_state_word(in.state), reason,
 		agent_state_ended(in.state), at_ms, e);
 }

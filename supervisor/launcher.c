@@ -13,8 +13,6 @@
 #define ENVIRONMENT_MAX 256 /* variables handed on */
 #define TAIL_BYTES 4096
 
-extern char **environ;
-
 struct launcher {
 	uv_loop_t *loop;
 	const struct paths *paths;

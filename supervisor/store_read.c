@@ -93,7 +93,9 @@ static void add_text(cJSON *j, const char *name, sqlite3_stmt *q, int i, size_t 
 	const char *text = (const char *)sqlite3_column_text(q, i);
 	size_t n = (size_t)sqlite3_column_bytes(q, i);
 
-	n = utf8_cut(text ? text : "", n, max);
+	if (!text)
+		text = "";
+	n = utf8_cut(text, n, max);
 	*bytes += cost(text, n);
 	json_add_text(j, name, text, n);
 }

@@ -506,6 +506,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 		crash_point(CRASH_SUPERVISOR_LOCKED);
 	if (lock < 0 || (restore_backup && put_backup(p, e) < 0) || start(s, e) < 0) {
 		store_close(s->store);
+		free(s);
 		return -1;
 	}
 	crash_point(CRASH_SUPERVISOR_READY);
@@ -519,6 +520,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	fleet_clear(&s->fleet);
 	outbox_clear(&s->outbox);
 	outbox_clear(&s->ingest.batch);
+	free(s);
 	log_info("ended");
 	return 0;
 }

@@ -55,7 +55,7 @@ static inline struct harness *harness_new(void)
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), &e);
 	harness_timer(h, &s->kick_timer);
 	harness_timer(h, &s->down_timer);
-	harness_timer(h, &s->purge_timer);
+	harness_timer(h, &s->hour_timer);
 	checkpoint_init(&s->checkpoint, path, s->store);
 	if (!s->store || !s->events_pub || supervisor_configure(s, &e) < 0)
 		fail_msg("%s", e.text);

@@ -1,0 +1,163 @@
+/* The small nouns at the edge: lock, last line of a log, fleet, outbox. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "supervisor/fleet.h"
+#include "supervisor/launcher.h"
+#include "supervisor/lock.h"
+#include "supervisor/outbox.h"
+
+static void folder(char out[64])
+{
+	snprintf(out, 64, "/tmp/100x-edges-XXXXXX");
+	assert_non_null(mkdtemp(out));
+}
+
+static void drop(const char *folder, const char *leaf)
+{
+	char path[PATHS_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, leaf);
+	remove(path);
+}
+
+static void test_lock(void **state)
+{
+	char a[64], b[64], pid[32];
+	struct paths p, other;
+	struct err e;
+	int first;
+
+	(void)state;
+	folder(a);
+	folder(b);
+	assert_int_equal(paths_init(&p, a, a, &e), 0);
+	/* The run directory is the state directory here: one lock is taken, the second meets it. */
+	assert_int_equal(lock_take(&p, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	snprintf(pid, sizeof(pid), "pid %d", (int)getpid());
+	assert_non_null(strstr(e.text, pid));
+	assert_non_null(strstr(e.text, "--run-dir"));
+	/* Another state directory, but the same run directory. */
+	drop(a, "supervisor.lock");
+	assert_int_equal(paths_init(&p, a, b, &e), 0);
+	first = lock_take(&p, &e);
+	assert_int_equal(first, 0);
+	assert_int_equal(lock_take(&p, &e), -1);
+	assert_non_null(strstr(e.text, "--state-dir"));
+	assert_int_equal(paths_init(&other, "/proc/100x", b, &e), 0);
+	assert_int_equal(lock_take(&other, &e), -1);
+	assert_non_null(strstr(e.text, "/proc/100x"));
+	drop(a, "supervisor.lock");
+	drop(b, "supervisor.lock");
+	assert_int_equal(rmdir(a), 0);
+	assert_int_equal(rmdir(b), 0);
+}
+
+static void write_log(const struct paths *p, const char *text)
+{
+	char path[PATHS_MAX];
+	FILE *f;
+
+	assert_int_equal(paths_mkdirs(paths_agent(p, 7, "", path), 0700, NULL), 0);
+	f = fopen(paths_agent(p, 7, "worker.log", path), "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void test_last_line(void **state)
+{
+	char dir[64], out[LAUNCHER_REASON_BYTES], path[PATHS_MAX], *huge;
+	struct paths p;
+	struct err e;
+
+	(void)state;
+	folder(dir);
+	assert_int_equal(paths_init(&p, dir, dir, &e), 0);
+	assert_false(launcher_last_line(&p, 7, out));
+	write_log(&p, "");
+	assert_false(launcher_last_line(&p, 7, out));
+	write_log(&p, "one\n2026-11-23T08:00:00.123Z error worker[12] aider is missing\n\n");
+	assert_true(launcher_last_line(&p, 7, out));
+	assert_string_equal(out, "aider is missing");
+	write_log(&p, "a[1] b] plain \xff line");
+	assert_true(launcher_last_line(&p, 7, out));
+	assert_string_equal(out, "a[1] b] plain \xef\xbf\xbd line");
+	huge = calloc(1, 20001);
+	assert_non_null(huge);
+	memset(huge, 'x', 20000);
+	write_log(&p, huge);
+	free(huge);
+	assert_true(launcher_last_line(&p, 7, out));
+	assert_int_equal(strlen(out), LAUNCHER_REASON_BYTES - 1);
+	remove(paths_agent(&p, 7, "worker.log", path));
+	rmdir(paths_agent(&p, 7, "", path));
+	drop(dir, "workspaces");
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_fleet(void **state)
+{
+	struct fleet f = {0};
+	int64_t id;
+
+	(void)state;
+	for (id = 2; id <= 2000; id += 2)
+		assert_int_equal(fleet_add(&f, id)->id, id);
+	assert_int_equal(f.count[AGENT_QUEUED], 1000);
+	assert_null(fleet_find(&f, 3));
+	assert_null(fleet_find(&f, 2001));
+	assert_int_equal(fleet_find(&f, 1000)->id, 1000);
+	fleet_remove(&f, fleet_find(&f, 1000));
+	assert_null(fleet_find(&f, 1000));
+	assert_int_equal(fleet_find(&f, 1002)->id, 1002);
+	assert_int_equal(f.n, 999);
+	fleet_clear(&f);
+	assert_int_equal(f.n, 0);
+}
+
+static void test_outbox(void **state)
+{
+	struct outbox o = {0};
+	char head[EVENT_HEADER_MAX], frame[256];
+	struct event ev;
+	struct err e;
+	size_t n;
+
+	(void)state;
+	outbox_add(&o, "agent", 7, EVENT_OUTPUT, "output", 12, "{\"a\":1}", 7);
+	outbox_add(&o, "agent", 8, EVENT_UNKNOWN, "novelty", 13, "{}", 2);
+	n = outbox_header(&o.events[1], head);
+	assert_int_equal(n, strlen("agent/8 novelty 13 v1\n"));
+	assert_memory_equal(head, "agent/8 novelty 13 v1\n", n);
+	n = outbox_header(&o.events[0], head);
+	snprintf(frame, sizeof(frame), "%.*s%.*s", (int)n, head, (int)o.events[0].n,
+		outbox_body(&o, &o.events[0]));
+	assert_int_equal(event_decode(frame, strlen(frame), &ev, &e), 0);
+	assert_int_equal(ev.number, 12);
+	assert_int_equal(ev.subject, 7);
+	outbox_reset(&o);
+	assert_int_equal(o.n, 0);
+	assert_int_equal(o.bodies.len, 0);
+	outbox_clear(&o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_last_line),
+		cmocka_unit_test(test_fleet),
+		cmocka_unit_test(test_outbox),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
