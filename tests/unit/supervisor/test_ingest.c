@@ -233,6 +233,7 @@ static void test_disk_refuses(void **state)
 	snprintf(path, sizeof(path), "%s/tasks.db", h->folder);
 	h->s.store = store_open(path, &e);
 	assert_non_null(h->s.store);
+	checkpoint_init(&h->s.checkpoint, path, h->s.store);
 	frame(h, m->id, "state", 1, "{\"state\":\"done\"}");
 	ingest_commit(&h->s);
 	assert_int_equal(m->committed, 0);
