@@ -56,9 +56,32 @@ install_packages() {
 		sudo=(sudo)
 	fi
 	say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
-	"${sudo[@]}" apt-get update -q
-	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -q -y --no-install-recommends "${missing[@]}"
+	mkdir -p "$cache"
+	local log=$cache/apt.log apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get)
+	"${apt[@]}" update -qq
+	local total
+	total=$("${apt[@]}" install -s --no-install-recommends "${missing[@]}" 2>/dev/null | grep -c '^Inst') || true
+	if ! "${apt[@]}" install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" 2>&1 |
+		tee "$log" | apt_progress "$total"; then
+		tail -n 15 "$log" >&2
+		die "apt-get could not install them; all it said is in ${log#"$root"/}"
+	fi
+}
+
+# What apt-get says, condensed: one line that changes on a terminal, else one each 50.
+apt_progress() {
+	local tty=0
+	[[ -t 1 ]] && tty=1
+	awk -v total="$1" -v tty="$tty" '
+		function tell(what, n, name) {
+			if (tty) printf "\r    %s %d of %d %-40.40s", what, n, total, name
+			else if (n % 50 == 1) printf "    %s %d of %d\n", what, n, total
+			fflush()
+		}
+		/^Get:/ { tell("fetching", ++fetched, $5) }
+		/^Unpacking / { tell("unpacking", ++unpacked, $2) }
+		/^Setting up / { tell("setting up", ++set, $3) }
+		END { if (tty) printf "\r%78s\r", "" }'
 }
 
 # True if the stamp does not say that this was done for these files as they are.

@@ -1,6 +1,7 @@
 /* Colour, harmless text, aligned columns. */
 #include "supervisor/ctl/term.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -99,9 +100,7 @@ static void filter_character(struct term_filter *f, struct buf *out, unsigned ch
 	if (c == 0x1b) {
 		f->state = FILTER_ESCAPE;
 		f->skipped = 0;
-	} else if (c == '\n' || c == '\t') {
-		buf_add(out, &c, 1);
-	} else if (c >= 0x20 && c < 0x7f) {
+	} else if (c == '\n' || c == '\t' || (c >= 0x20 && c < 0x7f)) {
 		buf_add(out, &c, 1);
 	} else if (c >= 0xc2 && c <= 0xf4) {
 		f->part[0] = c;
@@ -312,6 +311,7 @@ void term_table_print(const struct term_table *t, const struct term *term, FILE 
 	int used = 0;
 	size_t n = t->column_count;
 
+	assert(n > 0);
 	for (size_t i = 0; i < n; i++)
 		widths[i] = term_columns(t->columns[i].head);
 	for (size_t i = 0; i < t->count; i++) {
