@@ -94,7 +94,9 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		return EXIT_PERMANENT;
 	}
-	/* What one huge line took goes back to the system. */
+	/* One thread of ours allocates much; what one huge line took goes back to the
+	 * system. */
+	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 	code = a.errand ? errand_run(&paths, a.errand) : worker_run(&paths, a.agent, a.epoch);

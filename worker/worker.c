@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -435,6 +436,7 @@ static void on_first_look(void *arg, const struct tree_look *look, const struct 
 	w->told_fingerprint = w->session.fresh ? look->fingerprint : w->session.fingerprint;
 	worker_tell_diff(w, look);
 	note_interruption(w, look, old_head, old_fingerprint);
+	malloc_trim(0); /* a clone needs much more than what follows */
 	start_coder(w);
 }
 
