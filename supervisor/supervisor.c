@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "shared/clock.h"
 #include "shared/crash.h"
@@ -491,6 +492,17 @@ static int put_backup(const struct paths *p, struct err *e)
 	return 0;
 }
 
+/* Ours as long as the lock is held, which is until the process ends. */
+static void remove_sockets(const struct supervisor *s)
+{
+	static const char *(*const urls[])(const struct paths *, char *) = {
+		paths_control_url, paths_events_url, paths_ingest_url};
+	char url[PATHS_MAX];
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
+		unlink(urls[i](&s->paths, url) + strlen("ipc://"));
+}
+
 int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
@@ -513,6 +525,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	log_info("ready: %s, %zu agents, at most %d at work", s->paths.state_dir, s->fleet.n,
 		s->queue.limit);
 	uv_run(s->loop, UV_RUN_DEFAULT);
+	remove_sockets(s);
 	crash_point(CRASH_SUPERVISOR_DOWN_END);
 	store_close(s->store);
 	launcher_free(s->launcher);
