@@ -1,0 +1,113 @@
+// Random kills: real processes die by SIGKILL at random moments while ten agents work, and
+// the checker proves that nothing was lost, doubled or left behind.
+//
+//   node tests/chaos/chaos.mjs [--seed N] [--kills N] [--minutes M] [--agents N]
+//
+// The seed decides who dies when (the machine's own timing it cannot decide); it is printed.
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { check, checkAfterwards } from './check.mjs';
+import { ENDED, randomFrom, World } from './world.mjs';
+
+const KINDS = ['supervisor', 'supervisor', 'worker', 'worker', 'worker', 'coder', 'coder', 'webui', 'errand'];
+
+// Keeps so many agents at work, half of them with a manager, by the log alone.
+async function feed(world, n, random, run) {
+  const active = new Set();
+  for (let after = 0; !run.over;) {
+    if (active.size < n) {
+      const missing = n - active.size;
+      const ids = await world.create(missing, { manager: random.next() < 0.5 }).catch((error) => {
+        if (/errand check was killed/.test(error.message)) return []; // by us
+        throw error;
+      });
+      for (const id of ids) active.add(id);
+    }
+    const page = await world.stack.ask('events.after', { after, kinds: ['state'], limit: 1000, wait_ms: 1000 }).catch(() => null);
+    if (!page) continue;
+    for (const e of page.events) {
+      const body = typeof e.body === 'string' ? JSON.parse(e.body) : e.body;
+      if (ENDED.includes(body.state) || ['waiting', 'paused'].includes(body.state)) active.delete(e.subject);
+    }
+    after = Math.max(after, page.last);
+    run.active = [...active];
+  }
+}
+
+async function killOne(world, random, run) {
+  const found = world.processes();
+  let kind = random.of(KINDS);
+  if (!found[kind].length) kind = 'worker';
+  if (!found[kind].length) kind = 'supervisor';
+  if (!found[kind].length || !world.kill(kind, random.of(found[kind]))) return;
+  run.kills++;
+  const took = await (kind === 'webui' ? world.webuiAnswers() : world.answers());
+  run.answers.push(took);
+  if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
+}
+
+async function tellSomeone(world, random, run) {
+  if (!run.active.length) return;
+  const agent = random.of(run.active);
+  const text = `word ${run.told.length + 1}`;
+  try {
+    await world.stack.ask('agent.tell', { agent, text });
+    run.told.push({ agent, text });
+  } catch (error) {
+    if (!['conflict', 'not_found', 'limit'].includes(error.kind)) throw error;
+  }
+}
+
+// Runs until `kills` have died or `minutes` are over. Answers { problems, … }.
+export async function chaos({ seed, kills = 300, minutes = 4, agents = 10, gapMs = 700 }) {
+  const random = randomFrom(seed);
+  const run = { over: false, kills: 0, active: [], answers: [], told: [] };
+  const world = await World.start({ maxWorking: agents });
+  try {
+    await world.up();
+    await world.webuiAnswers();
+    const feeding = feed(world, agents, randomFrom(seed + 1), run);
+    const end = Date.now() + minutes * 60000;
+    feeding.catch((error) => { run.failure = error; });
+    while (run.kills < kills && Date.now() < end && !run.failure) {
+      await pause(random.below(gapMs));
+      if (random.next() < 0.3) await tellSomeone(world, random, run);
+      await killOne(world, random, run);
+    }
+    run.over = true;
+    await feeding;
+    await world.settle(90000);
+    const { problems, rows, events } = await check(world, run.told);
+    await world.down();
+    problems.push(...world.problems, ...checkAfterwards(world));
+    const states = {};
+    for (const row of rows) states[row.state] = (states[row.state] ?? 0) + 1;
+    return { problems, states, events: events.length, seen: world.listener.seen.length, killed: world.kills,
+      kills: run.kills, told: run.told.length, answers: run.answers.sort((a, b) => a - b),
+      reasons: rows.filter((r) => r.state !== 'done').map((r) => `${r.id} ${r.state}: ${r.reason}`) };
+  } finally {
+    await world.close();
+  }
+}
+
+export function describe(seed, result) {
+  const at = (q) => result.answers[Math.min(result.answers.length - 1, Math.floor(result.answers.length * q))]?.toFixed(0);
+  return `seed ${seed}: ${result.kills} kills ${JSON.stringify(result.killed)}, agents ${JSON.stringify(result.states)}, `
+    + `${result.events} events (${result.seen} seen live), ${result.told} messages, `
+    + `answers within p50 ${at(0.5)} p99 ${at(0.99)} most ${at(1)} ms`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { seed: { type: 'string' }, kills: { type: 'string' },
+    minutes: { type: 'string' }, agents: { type: 'string' } } });
+  const seed = Number(values.seed ?? Date.now() % 1000000);
+  console.log(`seed ${seed} (${path.basename(process.argv[1])})`);
+  const result = await chaos({ seed, kills: Number(values.kills ?? (values.minutes ? Infinity : 300)),
+    minutes: Number(values.minutes ?? 10), agents: Number(values.agents ?? 10) });
+  console.log(describe(seed, result));
+  for (const reason of result.reasons) console.log(`  agent ${reason}`);
+  for (const problem of result.problems.slice(0, 50)) console.log(`PROBLEM ${problem}`);
+  process.exit(result.problems.length ? 1 : 0);
+}

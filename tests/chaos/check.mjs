@@ -1,0 +1,123 @@
+// Reads the whole log, the git server and the double of GitHub, and tells every broken
+// promise as a sentence.
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { commandOf } from './world.mjs';
+import { run } from '../support/stack.mjs';
+import { git } from '../support/git_server.mjs';
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+// Each worker's events are numbered 1, 2, 3 … in the order of their ids.
+function checkOrder(events, problems) {
+  const last = new Map();
+  let id = 0;
+  for (const e of events) {
+    if (e.id <= id) problems.push(`event ${e.id} comes after ${id}`);
+    id = e.id;
+    if (e.stream !== 'agent' || !e.body.seq) continue;
+    const want = (last.get(e.subject) ?? 0) + 1;
+    if (e.body.seq !== want) problems.push(`agent ${e.subject}: event ${e.id} has seq ${e.body.seq}, not ${want}`);
+    last.set(e.subject, e.body.seq);
+  }
+}
+
+// What somebody has seen is in the store, word for word.
+function checkSeen(events, seen, deleted, problems) {
+  const stored = new Map(events.map((e) => [e.id, e]));
+  let before = 0;
+  for (const s of seen) {
+    const e = stored.get(s.id);
+    const gone = deleted.has(s.topic);
+    if (s.id <= before) problems.push(`event ${s.id} was seen after ${before}`);
+    before = Math.max(before, s.id);
+    if (!e && !gone) problems.push(`event ${s.id} (${s.topic} ${s.kind}) was seen, and is not in the store`);
+    else if (e && (`${e.stream}/${e.subject}` !== s.topic || e.kind !== s.kind || !same(e.body, JSON.parse(s.body)))) {
+      problems.push(`event ${s.id} was seen as ${s.topic} ${s.kind}, the store has another`);
+    }
+  }
+}
+
+// A message to an agent that was accepted is told once.
+function checkMessages(events, told, problems) {
+  const times = new Map();
+  for (const e of events) {
+    if (e.kind !== 'message' || e.body.direction !== 'in') continue;
+    const key = `${e.subject} ${e.body.text}`;
+    times.set(key, (times.get(key) ?? 0) + 1);
+  }
+  for (const { agent, text } of told) {
+    const n = times.get(`${agent} ${text}`) ?? 0;
+    if (n !== 1) problems.push(`agent ${agent}: message "${text}" was told ${n} times`);
+  }
+}
+
+// Each pull request once; one for each agent that is done; the branch as the agent left it.
+async function checkEffects(world, rows, events, problems) {
+  const heads = new Map();
+  for (const p of world.pulls) heads.set(p.head, (heads.get(p.head) ?? 0) + 1);
+  for (const [head, n] of heads) if (n !== 1) problems.push(`${n} pull requests of ${head}`);
+  for (const row of rows) {
+    if (row.state === 'failed' && !row.reason) problems.push(`agent ${row.id} failed without a reason`);
+    if (row.state !== 'done') continue;
+    if (!row.pull_request || !heads.has(row.branch)) {
+      problems.push(`agent ${row.id} is done (${row.reason}), its pull request: ${row.pull_request}`);
+      continue;
+    }
+    const repository = path.join(world.stack.stateDir, 'workspaces', String(row.id), 'repo');
+    const pushed = git(world.bare, 'rev-parse', row.branch);
+    const left = git(repository, 'rev-parse', row.branch);
+    if (pushed !== left) problems.push(`agent ${row.id}: ${pushed} was pushed, the workspace has ${left}`);
+  }
+  for (const violation of world.shared.github.violations) problems.push(`GitHub: ${violation}`);
+  const fsck = await run('git', ['-C', world.bare, 'fsck', '--no-dangling']);
+  if (fsck.code !== 0) problems.push(`git server: ${fsck.stderr}`);
+}
+
+async function checkDatabase(world, problems) {
+  const code = 'import sqlite3,sys;print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[0])';
+  const { stdout, stderr } = await run('python3', ['-c', code, path.join(world.stack.stateDir, 'tasks.db')]);
+  if (stdout.trim() !== 'ok') problems.push(`integrity_check: ${stdout}${stderr}`);
+}
+
+function* files(folder, under = '') {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const name = path.join(under, entry.name);
+    if (entry.isDirectory()) yield* files(path.join(folder, entry.name), name);
+    else yield name;
+  }
+}
+
+const LOCKS = /^(supervisor\.lock|mirrors\/\w+\.lock|workspaces\/\d+\/lock)$/;
+const TEMPORARY = /(\.new|\.tmp|\.lock|-journal)$|(^|\/)(tmp_|pack_git2_)|\.sock$|\.ipc$/;
+
+// Neither temporary files, locks nor sockets stay behind an orderly end.
+function checkFiles(world, problems) {
+  for (const name of files(world.stack.stateDir)) {
+    if (TEMPORARY.test(name) && !LOCKS.test(name)) problems.push(`left behind: ${name}`);
+  }
+  for (const name of existsSync(world.stack.runDir) ? readdirSync(world.stack.runDir) : []) {
+    if (name !== 'supervisor.lock') problems.push(`left behind in the run directory: ${name}`);
+  }
+}
+
+// What can be checked while it runs: log, effects, database. told: [{agent, text}].
+export async function check(world, told = []) {
+  const problems = [];
+  const rows = await world.agents();
+  const events = await world.stack.events();
+  const deleted = new Set(events.filter((e) => e.kind === 'deleted').map((e) => `agent/${e.subject}`));
+  checkOrder(events, problems);
+  checkSeen(events, world.listener?.seen ?? [], deleted, problems);
+  checkMessages(events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
+  await checkEffects(world, rows, events, problems);
+  await checkDatabase(world, problems);
+  return { problems, rows, events };
+}
+
+// What must hold when it has ended in order.
+export function checkAfterwards(world) {
+  const problems = world.all().map((pid) => `left running: ${pid} ${commandOf(pid)}`);
+  checkFiles(world, problems);
+  return problems;
+}

@@ -1,0 +1,93 @@
+// Every named crash point (shared/crash.h), passed once and twice in a row by a process
+// that dies there: what it was doing is done in the end, once, and nothing stays behind.
+// Needs the build of `make MODE=chaos programs support`.
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { mode, root } from '../support/stack.mjs';
+import { check, checkAfterwards } from './check.mjs';
+import { work, World } from './world.mjs';
+
+const points = [...readFileSync(path.join(root, 'shared/crash.h'), 'utf8').matchAll(/X\(\w+,\s+"([\w.-]+)"\)/g)].map((m) => m[1]);
+const only = process.env.CRASH_POINT;
+
+// Passed by a supervisor that finds agents at work when it starts.
+const AT_RESTART = /^supervisor\.(locked|store-open|adopted|taken-up|ready)$/;
+// Only much output leads there.
+const AT_FLOOD = /^(spool\.(empty|emptied|compact)|checkpoint)/;
+// Passed a thousand times: at the second run not the first time.
+const OFTEN = /^(change|ingest|event|next|control|spool\.(append|acknowledge)|worker\.publish|session\.hot)/;
+// There is no second time.
+const UNIQUE = /^store\.migrate\.after$/;
+
+const flood = { load_session: true, turns: [{ steps: [{ text: 'started\n' }, { flood: { lines: 3500, size: 4000 } },
+  { run: 'date +%s.%N >> work.txt' }, { commit: 'More work' }] }] };
+
+let shared;
+
+before(async () => {
+  assert.equal(mode, 'chaos', 'run it with MODE=chaos in the environment');
+  shared = await World.openShared();
+});
+after(() => World.closeShared(shared));
+
+// Done, whatever dies on the way: a request that failed for that is asked again.
+async function insist(ask) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === 5 || !/killed by signal 9/.test(error.message)) throw error;
+    }
+  }
+}
+
+async function play(world, point, times) {
+  const crashes = path.join(world.dir, 'crashes');
+  const nth = times > 1 && OFTEN.test(point) ? ':4' : '';
+  const env = { HUNDREDX_CRASH: point + nth, HUNDREDX_CRASH_DIR: crashes, HUNDREDX_CRASH_TIMES: String(times) };
+  await mkdir(crashes);
+  await world.up(AT_RESTART.test(point) ? {} : env);
+  const [a] = await insist(() => world.create(1, { manager: true }));
+  const [b] = await insist(() => world.create(1));
+  const text = 'a word on the way';
+  if (AT_RESTART.test(point)) {
+    await world.stack.until((e) => e.kind === 'turn', 'a turn', 60000, { agent: a });
+    world.stack.env = { ...world.stack.env, ...env };
+    const { supervisor } = world.stack;
+    supervisor.kill('SIGKILL');
+    await supervisor.ended;
+  }
+  const told = await insist(() => world.stack.ask('agent.tell', { agent: a, text })).then(() => [{ agent: a, text }],
+    (error) => { assert.equal(error.kind, 'conflict'); return []; });
+  const rows = await world.settle(60000);
+  assert.deepEqual(rows.map((r) => [r.id, r.state, r.reason]), [[a, 'done', ''], [b, 'done', '']]);
+  const { problems } = await check(world, told);
+  for (const agent of [b, a]) await insist(() => world.stack.ask('agent.delete', { agent })).catch((error) => assert.equal(error.kind, 'not_found'));
+  assert.deepEqual(await world.agents(), []);
+  assert.deepEqual(readdirSync(path.join(world.stack.stateDir, 'workspaces')), []);
+  await world.down();
+  problems.push(...world.problems, ...checkAfterwards(world));
+  assert.deepEqual(problems, []);
+  assert.equal(readdirSync(crashes).length, UNIQUE.test(point) ? 1 : times, `passed ${point}`);
+}
+
+for (const times of [1, 2]) {
+  describe(times === 1 ? 'once' : 'twice in a row', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 3) }, () => {
+    for (const point of points) {
+      if (only && !point.startsWith(only)) continue;
+      test(point, async () => {
+        const world = await World.start({ shared, webui: false, turnMs: 30, script: AT_FLOOD.test(point) ? flood : work(30) });
+        try {
+          await play(world, point, times);
+        } finally {
+          await world.close();
+        }
+      });
+    }
+  });
+}
+
+test('there are at least 40 points', () => assert.ok(points.length >= 40, String(points.length)));
