@@ -349,6 +349,19 @@ static void on_told(void *arg, const cJSON *result, const struct err *e)
 	worker_note(w, note);
 }
 
+/* FNV-1a of a message and to whom it goes. */
+static uint64_t hash_of(const struct action *a)
+{
+	const char *const parts[] = {a->target, " ", a->text};
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		for (const char *c = parts[i]; *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	}
+	return hash;
+}
+
 static void tell_others(struct worker *w, const struct action *a)
 {
 	_cleanup_json_ cJSON *params = cJSON_CreateObject();
@@ -370,9 +383,9 @@ static void tell_others(struct worker *w, const struct action *a)
 		json_add_int(params, "agent", strtoll(a->target, NULL, 10));
 	json_add_str(params, "text", a->text);
 	json_add_str(params, "from", self);
-	/* The same question after a restart has the same id, so it is done once. */
-	snprintf(id, sizeof id, "agent-%lld-turn-%lld-tell-%d", (long long)w->agent,
-		(long long)w->session.manager.turn, w->session.manager.tells);
+	/* The same message after a restart has the same id, so it is sent once. */
+	snprintf(id, sizeof id, "agent-%lld-turn-%lld-tell-%016llx", (long long)w->agent,
+		(long long)w->session.manager.turn, (unsigned long long)hash_of(a));
 	link_ask(w->link, id, "agent.tell", params, on_told, w);
 	worker_note(w, "Your message was sent. Now choose an action for the coding agent.");
 }
