@@ -15,10 +15,9 @@ install: programs support
 	install -m 644 $(wildcard worker/aider/*.py worker/aider/requirements.*) $(sharedir)/100x/aider
 	test -f webui/app/dist/index.html || $(MAKE) web
 	cp -R --no-preserve=ownership webui/app/dist/. $(sharedir)/100x/web
-	if [ -f webui/openapi.json ]; then install -m 644 webui/openapi.json $(sharedir)/100x/; fi
 	install -m 644 docs/man/100x.1 $(sharedir)/man/man1
 	$(B)/100x completion bash >$(sharedir)/bash-completion/completions/100x
 	$(B)/100x completion zsh >$(sharedir)/zsh/site-functions/_100x
 	$(B)/100x completion fish >$(sharedir)/fish/vendor_completions.d/100x.fish
 	install -m 644 docs/*.md $(sharedir)/doc/100x
-	install -m 644 docs/examples/* $(sharedir)/doc/100x/examples
+	install -m 644 $(wildcard docs/examples/*.*) $(sharedir)/doc/100x/examples
