@@ -18,6 +18,7 @@
 #include "shared/giturl.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "worker/errand_github.h"
 #include "worker/instance.h"
 #include "worker/workspace.h"
 
@@ -174,6 +175,24 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 	return 0;
 }
 
+static int github(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	char env_file[PATHS_MAX + 8];
+	struct dotenv *keys;
+	int r;
+
+	(void)question;
+	(void)field;
+	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);
+	keys = dotenv_load(env_file, e);
+	if (!keys)
+		return -1;
+	r = errand_github(keys, answer, e);
+	dotenv_free(keys);
+	return r;
+}
+
 static void print_answer(cJSON *answer, const char *field, const struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -197,7 +216,7 @@ int errand_run(const struct paths *paths, const char *kind)
 	static const struct {
 		const char *kind;
 		errand_fn run;
-	} errands[] = {{"check", check}, {"remove", remove_agent}};
+	} errands[] = {{"check", check}, {"remove", remove_agent}, {"github", github}};
 	_cleanup_json_ cJSON *answer = cJSON_CreateObject(), *question = NULL;
 	const char *field = NULL;
 	struct err e;

@@ -61,7 +61,7 @@ static void token(struct doctor *d)
 {
 	static const char *const mend =
 		"put GITHUB_TOKEN=… into ~/.env (scope repo, or contents and pull requests: write)";
-	const char *argv[] = {NULL, "--errand", "doctor", NULL};
+	const char *argv[] = {NULL, "--errand", "github", NULL};
 	_cleanup_json_ cJSON *answer = NULL;
 	char worker[PATHS_MAX], out[4096];
 	const char *scopes;

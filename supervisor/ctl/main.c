@@ -57,8 +57,8 @@ static int run(const struct ctl_command *command, const struct args *a)
 }
 
 /* Brings the command's name to argv[1] when options every command takes stand before it:
- * `100x --state-dir DIR list`. */
-static void command_first(int argc, char **argv)
+ * `100x --state-dir DIR list`. False when only such options stand there. */
+static bool command_first(int argc, char **argv)
 {
 	int at = 1;
 
@@ -69,7 +69,7 @@ static void command_first(int argc, char **argv)
 		if (!apart && strcmp(argv[at], "--json") != 0 &&
 			strncmp(argv[at], "--state-dir=", 12) != 0 &&
 			strncmp(argv[at], "--run-dir=", 10) != 0)
-			return;
+			break;
 		at += apart ? 2 : 1;
 	}
 	if (at < argc) {
@@ -78,6 +78,7 @@ static void command_first(int argc, char **argv)
 		memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
 		argv[1] = name;
 	}
+	return at < argc;
 }
 
 int main(int argc, char **argv)
@@ -100,7 +101,10 @@ int main(int argc, char **argv)
 			       ? ctl_usage(NULL, "%s", e.text)
 			       : help(&a);
 	if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-		bool json = argc > 2 && strcmp(argv[2], "--json") == 0;
+		bool json = false;
+
+		for (int i = 2; i < argc; i++)
+			json = json || strcmp(argv[i], "--json") == 0;
 
 		puts(json ? "{\"version\":\"" VERSION_STRING "\"}" : "100x " VERSION_STRING);
 		return CTL_OK;

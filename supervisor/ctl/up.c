@@ -300,6 +300,18 @@ static int stay(struct up *u, int fd)
 	return code;
 }
 
+/* The supervisor this command started, and waits for its end: what is asked next finds
+ * either all of it or nothing. */
+static void end_own_supervisor(const struct up *u)
+{
+	_cleanup_close_ int pidfd = u->supervisor > 0 ? daemon_pidfd(u->supervisor) : -1;
+
+	if (pidfd < 0)
+		return;
+	kill(u->supervisor, SIGTERM);
+	daemon_wait_end(pidfd, DOWN_MS);
+}
+
 int ctl_up(struct ctl *c, const struct args *a)
 {
 	struct up u = {.ctl = c, .args = a, .foreground = args_has(a, "foreground")};
@@ -318,8 +330,7 @@ int ctl_up(struct ctl *c, const struct args *a)
 		signals = block_signals();
 	if (bring_up(&u, &e) < 0) {
 		/* Half of it is of no use; what ran before stays. */
-		if (u.supervisor > 0)
-			kill(u.supervisor, SIGTERM);
+		end_own_supervisor(&u);
 		return ctl_fail(c, &e);
 	}
 	tell_up(&u);
@@ -361,8 +372,9 @@ static int end_supervisor(struct ctl *c, bool keep_agents, struct err *e)
 	pidfd = daemon_pidfd((pid_t)json_int(status, "pid", 0));
 	if (keep_agents)
 		cJSON_AddBoolToObject(params, "keep_agents", true);
+	/* One that was ending already may end before it answers. */
 	if (ctl_ask(c, "supervisor.down", params, DOWN_MS, NULL, e) < 0)
-		return -1;
+		return pidfd >= 0 && daemon_wait_end(pidfd, ENDING_MS) ? 0 : -1;
 	if (pidfd >= 0 && !daemon_wait_end(pidfd, DOWN_MS))
 		return err_set(e, ERR_UNAVAILABLE,
 			"the supervisor is still ending after %d s: see "

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { startGithubDouble } from '../support/github_double.mjs';
 import { deadline, freePort, makeRepository, patience, program, root, run, startStack, support } from '../support/stack.mjs';
 
 let stack, repository;
@@ -203,6 +204,27 @@ test('doctor names the missing key and how to mend it', async () => {
   const there = await stack.ctl('doctor', '--json');
   assert.equal(JSON.parse(there.stdout).findings.find((f) => f.subject === 'agent').level, 'good');
   assert.doesNotMatch(there.stdout + (await stack.ctl('doctor')).stdout, /secret/);
+});
+
+test('doctor tries the token of GitHub', async () => {
+  const github = await startGithubDouble({ token: 'ghp_the_right_token', scopes: 'repo, read:org' });
+  const narrow = await startGithubDouble({ token: 'ghp_the_right_token', scopes: 'gist' });
+  const finding = async (token, url) => {
+    const { stdout } = await run(program('100x'), ['doctor', '--json', '--state-dir', stack.stateDir, '--run-dir', stack.runDir],
+      { env: { ...stack.env, GITHUB_TOKEN: token, GITHUB_API_URL: url } });
+    assert.doesNotMatch(stdout, /ghp_/);
+    return JSON.parse(stdout).findings.find((f) => f.subject === 'github');
+  };
+  const good = await finding('ghp_the_right_token', github.url);
+  assert.equal(good.level, 'good');
+  assert.match(good.text, /octo-agent/);
+  assert.equal((await finding('ghp_the_wrong_token', github.url)).level, 'missing');
+  const poor = await finding('ghp_the_right_token', narrow.url);
+  assert.equal(poor.level, 'missing');
+  assert.match(poor.mend, /scope repo/);
+  await github.stop();
+  assert.equal((await finding('ghp_the_right_token', github.url)).level, 'hint');
+  await narrow.stop();
 });
 
 test('help, man page and completions know every command', async () => {
