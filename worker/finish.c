@@ -11,12 +11,10 @@
 #include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
-#include "worker/action.h"
+#include "worker/description.h"
 #include "worker/worker.h"
 
 #define TAIL_KEEP_BYTES (4 * FINISH_OUTPUT_BYTES)
-#define TITLE_MAX 256
-#define BODY_MAX (60 * 1024)
 
 /* Exactly one thing is under way at a time; its callback comes even after a cancel,
  * and then frees. */
@@ -312,58 +310,8 @@ static const char *no_pull_because(const struct worker *w)
 
 static void describe_plainly(struct finish *f)
 {
-	const struct worker *w = f->w;
-	struct buf b;
-
-	buf_init(&b, 0);
-	buf_adds(&b, *w->task.description ? w->task.description : w->task.title);
-	if (w->session.history && *w->session.history)
-		buf_addf(&b, "\n\n```\n%s```\n", w->session.history);
-	session_set(&stored(f)->title, w->task.title);
-	free(stored(f)->body);
-	stored(f)->body = buf_take(&b, NULL);
-}
-
-static void set_cut(char **slot, const char *text, size_t max)
-{
-	free(*slot);
-	*slot = strndup(text, utf8_cut(text, strlen(text), max));
-}
-
-static cJSON *names_of(const cJSON *list)
-{
-	cJSON *names = cJSON_CreateArray();
-	const cJSON *n;
-
-	cJSON_ArrayForEach (n, list) {
-		if (cJSON_IsString(n) && *n->valuestring &&
-			cJSON_GetArraySize(names) < FORGE_MAX_NAMES)
-			cJSON_AddItemToArray(names, cJSON_CreateString(n->valuestring));
-	}
-	return names;
-}
-
-static int read_description(struct finish *f, const char *text, struct err *e)
-{
-	_cleanup_json_ cJSON *j = answer_object(text, strlen(text), e);
-	struct session_finish *s = stored(f);
-	const char *title = json_str(j, "title", "");
-
-	if (!j)
-		return -1;
-	if (!*title)
-		return err_set(e, ERR_INVALID, "the answer has no title");
-	set_cut(&s->title, title, TITLE_MAX);
-	for (char *c = s->title; *c; c++) {
-		if (*c == '\n' || *c == '\r')
-			*c = ' ';
-	}
-	set_cut(&s->body, json_str(j, "body", ""), BODY_MAX);
-	cJSON_Delete(s->labels);
-	cJSON_Delete(s->reviewers);
-	s->labels = names_of(json_get(j, "labels"));
-	s->reviewers = names_of(json_get(j, "reviewers"));
-	return 0;
+	description_plain(
+		stored(f), f->w->task.title, f->w->task.description, f->w->session.history);
 }
 
 static void on_described(void *arg, const struct llm_answer *answer, const struct err *failure)
@@ -381,7 +329,7 @@ static void on_described(void *arg, const struct llm_answer *answer, const struc
 	else
 		worker_emit_usage(w, "agent", w->task.agent_model, answer->tokens_in,
 			answer->tokens_out, answer->tokens_cached, answer->dollars);
-	if (failure || read_description(f, answer->text, &e) < 0) {
+	if (failure || description_read(stored(f), answer->text, &e) < 0) {
 		char reason[ERR_TEXT_BYTES + 64];
 
 		describe_plainly(f);

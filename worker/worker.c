@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +74,7 @@ void worker_note(struct worker *w, const char *text)
 	session_append(&w->session.note, "\n", PROMPT_NOTE_BYTES);
 }
 
-static void tell_state(struct worker *w)
+void worker_tell_state(struct worker *w)
 {
 	const struct manager *m = &w->session.manager;
 	const char *state = manager_state(m);
@@ -135,14 +134,14 @@ void worker_step(struct worker *w, const struct manager_event *ev)
 	if (w->session.manager.phase != MANAGER_ASKING && w->session.manager.phase != MANAGER_TURN)
 		w->ready_ns = 0; /* what follows is no idle time of ours */
 	if (todo & DO_CANCEL_ASK)
-		turn_cancel_ask(w);
+		ask_cancel(w);
 	if (todo & DO_CANCEL_TURN)
 		coder_cancel_turn(w);
 	if (todo & DO_CANCEL_FINISH)
 		finish_cancel(w);
-	tell_state(w);
+	worker_tell_state(w);
 	if (todo & DO_ASK)
-		turn_ask(w);
+		ask_start(w);
 	else if (todo & DO_PROMPT)
 		turn_prompt(w);
 	if (w->quitting)
@@ -213,18 +212,6 @@ void worker_look(struct worker *w)
 	tree_look(w->tree, on_looked, w);
 }
 
-static void on_progress(void *arg, const char *what, int64_t done, int64_t total)
-{
-	struct worker *w = arg;
-	cJSON *body = cJSON_CreateObject();
-
-	json_add_str(body, "what", what);
-	json_add_int(body, "done", done);
-	json_add_int(body, "total", total);
-	json_add_str(body, "text", "");
-	worker_emit(w, EVENT_PROGRESS, body);
-}
-
 /* --- ending --- */
 
 static void on_hard_end(uv_timer_t *t)
@@ -264,7 +251,7 @@ void worker_quit(struct worker *w, int code)
 	if (w->quitting)
 		return;
 	turn_flush(w);
-	turn_cancel_ask(w);
+	ask_cancel(w);
 	finish_cancel(w);
 	w->quitting = true;
 	w->exit_code = code;
@@ -351,179 +338,7 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 	link_taken(w->link, n);
 }
 
-/* --- starting --- */
-
-static void fatal(struct worker *w, const struct err *e)
-{
-	bool passing = e->kind == ERR_UNAVAILABLE || e->kind == ERR_SYS || e->kind == ERR_CANCELLED;
-
-	if (w->quitting) {
-		worker_maybe_exit(w);
-		return;
-	}
-	if (passing) {
-		worker_trouble(w, "start", e->text, "it is tried again", -1);
-		worker_quit(w, WORKER_EXIT_TEMPORARY);
-		return;
-	}
-	worker_event(w, MANAGER_EV_FATAL, e->text);
-}
-
-static void on_arguments(void *arg, const cJSON *arguments, const struct err *e)
-{
-	struct worker *w = arg;
-
-	if (w->quitting)
-		return;
-	if (e) {
-		fatal(w, e);
-		return;
-	}
-	cJSON_Delete(w->session.arguments);
-	w->session.arguments = cJSON_Duplicate(arguments, true);
-	coder_start(w);
-}
-
-static void start_coder(struct worker *w)
-{
-	struct err e;
-
-	if (w->task.agent_command[0] || !*w->task.aider_arguments || w->session.arguments) {
-		coder_start(w);
-		return;
-	}
-	if (instance_check(w->loop, &w->paths, w->task.aider_arguments, on_arguments, w, &e) < 0)
-		fatal(w, &e);
-}
-
-/* What changed while nobody watched, for the next prompt. */
-static void note_interruption(struct worker *w, const struct tree_look *look, const char *old_head,
-	uint64_t old_fingerprint)
-{
-	char text[512];
-
-	if (!w->session.prompt_open)
-		return;
-	if (strcmp(look->head, old_head) != 0)
-		snprintf(text, sizeof text,
-			"The last turn was cut off by a restart. Since it began the branch moved "
-			"from commit %.12s to %.12s%s.",
-			*old_head ? old_head : "(unknown)", look->head,
-			look->dirty ? ", and files have uncommitted changes" : "");
-	else
-		snprintf(text, sizeof text, "The last turn was cut off by a restart. %s",
-			look->dirty || look->fingerprint != old_fingerprint
-				? "Files were changed but not committed; they may be half edited."
-				: "It changed nothing in the repository.");
-	worker_note(w, text);
-	turn_lost(w, "the worker was restarted");
-}
-
-static void on_first_look(void *arg, const struct tree_look *look, const struct err *e)
-{
-	struct worker *w = arg;
-	char old_head[41];
-	uint64_t old_fingerprint = w->session.fingerprint;
-
-	if (e || w->quitting) {
-		if (e)
-			fatal(w, e);
-		else
-			worker_maybe_exit(w);
-		return;
-	}
-	memcpy(old_head, w->session.head, sizeof old_head);
-	w->told_fingerprint = w->session.fresh ? look->fingerprint : w->session.fingerprint;
-	worker_tell_diff(w, look);
-	note_interruption(w, look, old_head, old_fingerprint);
-	malloc_trim(0); /* a clone needs much more than what follows */
-	start_coder(w);
-}
-
-static void on_opened(void *arg, const struct err *e)
-{
-	struct worker *w = arg;
-
-	if (e || w->quitting) {
-		if (e)
-			fatal(w, e);
-		else
-			worker_maybe_exit(w);
-		return;
-	}
-	tree_look(w->tree, on_first_look, w);
-}
-
-static void open_tree(struct worker *w)
-{
-	struct tree_spec spec = {.path = w->repo,
-		.mirrors = w->mirrors,
-		.url = &w->task.url,
-		.base = w->task.base,
-		.branch = w->task.branch,
-		.user_name = w->task.git_name,
-		.user_email = w->task.git_email,
-		.auth = {
-			.token = dotenv_get(w->keys, "GITHUB_TOKEN"),
-			.api_url = dotenv_get(w->keys, "GITHUB_API_URL"),
-			.token_host = dotenv_get(w->keys, "HUNDREDX_TOKEN_HOST"),
-			.home = w->paths.home,
-		}};
-
-	w->tree = tree_new(w->loop, &spec, on_progress, w);
-	tree_open(w->tree, on_opened, w);
-}
-
-static void raise_limits(struct manager *m, const struct manager_limits *l)
-{
-	m->limits = *l;
-	if (l->turns <= 0 || m->granted_turns < l->turns)
-		m->granted_turns = l->turns;
-	if (l->minutes <= 0 || m->granted_ms < l->minutes * 60000)
-		m->granted_ms = l->minutes * 60000;
-	if (l->dollars <= 0 || m->granted_dollars < l->dollars)
-		m->granted_dollars = l->dollars;
-}
-
-/* False: the agent had ended and only its last events were missing. */
-static bool take_up(struct worker *w)
-{
-	struct session *s = &w->session;
-
-	if (s->fresh) {
-		manager_init(&s->manager, w->task.managed, &w->task.limits);
-		return true;
-	}
-	s->manager.managed = w->task.managed;
-	raise_limits(&s->manager, &w->task.limits);
-	if (s->ended_seq > w->task.committed)
-		return false;
-	s->ended_seq = 0;
-	manager_resume(&s->manager);
-	return true;
-}
-
-static void on_hello(void *arg, const cJSON *result)
-{
-	struct worker *w = arg;
-	struct err e;
-
-	w->started = true;
-	crash_point(CRASH_HELLO_ANSWERED);
-	if (assignment_read(result, w->agent, &w->task, &e) < 0) {
-		log_error("agent=%lld %s", (long long)w->agent, e.text);
-		fatal(w, &e);
-		return;
-	}
-	if (!take_up(w)) {
-		worker_quit(w, 0);
-		return;
-	}
-	tell_state(w);
-	worker_save(w, true);
-	crash_point(CRASH_HELLO_SAVED);
-	open_tree(w);
-}
+/* --- the wire and the lock --- */
 
 static void on_drained(void *arg)
 {
@@ -565,7 +380,7 @@ static void on_lock_work(uv_work_t *work)
 
 static void on_locked(uv_work_t *work, int status)
 {
-	static const struct link_handler handler = {.hello = on_hello,
+	static const struct link_handler handler = {.hello = start_on_hello,
 		.command = on_command,
 		.drained = on_drained,
 		.blocked = on_blocked,

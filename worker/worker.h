@@ -1,8 +1,10 @@
 /* The edge of one agent: does what the manager's policy decides. What its files
  * share; one struct, one thread, one loop.
- *   worker.c   life: lock, hello, workspace, commands, end
+ *   worker.c   life: lock, commands, the policy's decisions, end
+ *   start.c    from hello to the first turn
  *   coder.c    the coding agent's process: start, restart, permissions
- *   turn.c     questions to the Agent model, prompts, what comes back
+ *   ask.c      questions to the Agent model
+ *   turn.c     prompts to the coding agent and what comes back
  *   finish.c   test, commit, describe, push, pull request */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -113,6 +115,7 @@ void worker_trouble(struct worker *w, const char *what, const char *reason, cons
 	int64_t retry_in_ms);
 void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
 	int64_t tokens_out, int64_t tokens_cached, double dollars);
+void worker_tell_state(struct worker *w); /* if it is another than told last */
 void worker_save(struct worker *w, bool sync);
 void worker_note(struct worker *w, const char *text); /* for the next prompt or question */
 /* Looks at the workspace in the background and tells what changed. */
@@ -123,13 +126,18 @@ void worker_quit(struct worker *w, int code);
 /* Called when something worker_quit waits for is gone. */
 void worker_maybe_exit(struct worker *w);
 
+/* worker.hello was answered (link.h). */
+void start_on_hello(void *arg, const cJSON *result);
+
 void coder_start(struct worker *w);
 void coder_cancel_turn(struct worker *w);
 void coder_permit(struct worker *w, const char *permission, const char *option);
 void coder_expire_permissions(struct worker *w);
 
-void turn_ask(struct worker *w);
-void turn_cancel_ask(struct worker *w);
+/* Asks the Agent model; its answer is the policy's next event. */
+void ask_start(struct worker *w);
+void ask_cancel(struct worker *w);
+
 void turn_prompt(struct worker *w);
 void turn_on_update(struct worker *w, const struct acp_update *u);
 void turn_on_end(struct worker *w, const struct acp_end *end);
@@ -138,5 +146,7 @@ void turn_lost(struct worker *w, const char *reason);
 void turn_output(struct worker *w, enum output_stream stream, const char *text, size_t n);
 void turn_flush(struct worker *w);
 struct prompt_task turn_task(const struct worker *w);
+/* Messages that wait, as one text; the caller frees. */
+char *turn_messages(const struct worker *w);
 
 #endif
