@@ -18,6 +18,7 @@
 
 #define READY_MS 15000
 #define DOWN_MS 20000
+#define ENDING_MS 5000
 #define WEBUI_MS 5000
 #define DEFAULT_PORT 5000
 #define URL_MAX 1024
@@ -367,14 +368,14 @@ static int end_supervisor(struct ctl *c, bool keep_agents, struct err *e)
 
 	if (ctl_ask(c, "status", NULL, CTL_ASK_MS, &status, e) < 0) {
 		cJSON_Delete(params);
-		return -1;
+		return c->away && !ctl_running(c) ? 0 : -1;
 	}
 	pidfd = daemon_pidfd((pid_t)json_int(status, "pid", 0));
 	if (keep_agents)
 		cJSON_AddBoolToObject(params, "keep_agents", true);
-	/* One that was ending already may end before it answers. */
+	/* One that was ending already may be gone before it answers. */
 	if (ctl_ask(c, "supervisor.down", params, DOWN_MS, NULL, e) < 0)
-		return pidfd >= 0 && daemon_wait_end(pidfd, ENDING_MS) ? 0 : -1;
+		return c->away && pidfd >= 0 && daemon_wait_end(pidfd, ENDING_MS) ? 0 : -1;
 	if (pidfd >= 0 && !daemon_wait_end(pidfd, DOWN_MS))
 		return err_set(e, ERR_UNAVAILABLE,
 			"the supervisor is still ending after %d s: see "
