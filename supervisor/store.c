@@ -192,6 +192,9 @@ void store_close(struct store *s)
 	store_rollback(s);
 	for (i = 0; i < s->n; i++)
 		sqlite3_finalize(s->kept[i].statement);
+	/* A reader that is still there keeps sqlite from doing this by itself. */
+	if (s->log_pages > 0)
+		store_checkpoint(s);
 	sqlite3_close(s->db);
 	free(s);
 }

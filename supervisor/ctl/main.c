@@ -90,11 +90,10 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	log_init("100x");
-	if (argc < 2) {
+	if (!command_first(argc, argv)) {
 		overview(stderr);
 		return CTL_USAGE;
 	}
-	command_first(argc, argv);
 	name = argv[1];
 	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return args_parse(NULL, argc - 2, argv + 2, &a, &e) < 0
@@ -105,7 +104,6 @@ int main(int argc, char **argv)
 
 		for (int i = 2; i < argc; i++)
 			json = json || strcmp(argv[i], "--json") == 0;
-
 		puts(json ? "{\"version\":\"" VERSION_STRING "\"}" : "100x " VERSION_STRING);
 		return CTL_OK;
 	}

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { startGithubDouble } from '../support/github_double.mjs';
@@ -65,8 +65,35 @@ test('a page port in use: up fails, says so, and leaves nothing running', async 
   assert.equal(result.code, 1);
   assert.match(result.stderr, new RegExp(`${port}.*in use|in use.*${port}`));
   server.close();
-  await other.ctl('down');
+  assert.deepEqual(await other.survivors(), [], 'what up had started has ended with it');
+  assert.match((await other.ctl('down')).stdout, /Nothing was up/);
   assert.deepEqual(await other.stop(), []);
+});
+
+test('after down with the page up, the store is whole in its one file', async () => {
+  const other = await startStack({ supervisor: false });
+  assert.equal((await other.ctl('up', '--port', String(await freePort()))).code, 0);
+  assert.equal((await other.ctl('config', 'set', 'limit_turns=17')).code, 0);
+  assert.equal((await other.ctl('down')).code, 0);
+  await cp(path.join(other.stateDir, 'tasks.db'), path.join(other.dir, 'copy', 'tasks.db'), { recursive: true });
+  other.stateDir = path.join(other.dir, 'copy');
+  assert.equal((await other.ctl('up', '--no-webui')).code, 0);
+  assert.equal((await other.ctl('config', 'get', 'limit_turns')).stdout.trim(), '17');
+  assert.equal((await other.ctl('down')).code, 0);
+  assert.deepEqual(await other.stop(), []);
+});
+
+test('options every command takes may stand before help and version', async () => {
+  const help = await run(program('100x'), ['--state-dir', '/nonexistent', '--json', '--help'], { env: stack.env });
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /coding agents on Git repositories/);
+  assert.match((await stack.ctl('help', 'list')).stdout, /100x list/);
+  assert.match((await stack.ctl('version', '--json')).stdout, /"version"/);
+  const nothing = await stack.ctl();
+  assert.equal(nothing.code, 2);
+  assert.match(nothing.stderr, /100x COMMAND/);
+  await refused(2, /no command frob/, 'frob');
+  await refused(2, /no command frob/, 'help', 'frob');
 });
 
 test('up --foreground stays and takes everything down on SIGTERM', async () => {
