@@ -88,11 +88,29 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	return n;
 }
 
+/* In a thread of nng's, before the first byte is read. The folder's mode keeps other
+ * users away already; this does so where somebody has loosened it. Root may do as it
+ * likes anyway. */
+static void check_peer(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+	uint64_t uid;
+
+	(void)event;
+	(void)arg;
+	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid) == 0 &&
+		(uid == geteuid() || uid == 0))
+		return;
+	log_warn("a connection of another user was refused");
+	nng_pipe_close(pipe);
+}
+
 static int start_listener(nng_socket s, const char *url)
 {
 	nng_listener l;
-	int code = nng_listener_create(&l, s, url);
+	int code = nng_pipe_notify(s, NNG_PIPE_EV_ADD_PRE, check_peer, NULL);
 
+	if (code == 0)
+		code = nng_listener_create(&l, s, url);
 	if (code == 0)
 		code = nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, 0600);
 	return code == 0 ? nng_listener_start(l, 0) : code;
@@ -250,6 +268,7 @@ struct bus_sub {
 	bus_frame_cb cb;
 	void (*drained)(void *arg);
 	void *arg;
+	nng_pipe from; /* of the frame in hand */
 	bool freed;
 };
 
@@ -269,6 +288,7 @@ static void sub_readable(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < BUS_BATCH && !s->freed; i++) {
 		if (nng_recvmsg(s->socket, &m, NNG_FLAG_NONBLOCK) != 0)
 			break;
+		s->from = nng_msg_get_pipe(m);
 		s->cb(s->arg, nng_msg_body(m), nng_msg_len(m));
 		nng_msg_free(m);
 	}
@@ -325,6 +345,11 @@ struct bus_sub *bus_sub_dial(uv_loop_t *loop, const char *url, const char *prefi
 void bus_sub_on_drained(struct bus_sub *s, void (*cb)(void *arg))
 {
 	s->drained = cb;
+}
+
+void bus_sub_refuse(struct bus_sub *s)
+{
+	nng_pipe_close(s->from);
 }
 
 void bus_sub_free(struct bus_sub *s)

@@ -1,6 +1,7 @@
 /* The only home of nng: publish, subscribe, ask, answer. Callbacks run in the
- * loop's thread. All sockets are ipc, mode 0600. Dials do not wait and redial by
- * themselves for ever (10 ms to 1 s). Frames above BUS_FRAME_MAX are refused. */
+ * loop's thread. All sockets are ipc, mode 0600; a listener takes connections of its
+ * own user (and root) alone. Dials do not wait and redial by themselves for ever (10 ms
+ * to 1 s). A frame above BUS_FRAME_MAX costs its sender the connection. */
 #ifndef SHARED_BUS_H
 #define SHARED_BUS_H
 
@@ -32,6 +33,8 @@ struct bus_sub *bus_sub_dial(uv_loop_t *loop, const char *url, const char *prefi
 	void *arg, struct err *e);
 /* Called once after each drained batch of frames (for group commit); may be NULL. */
 void bus_sub_on_drained(struct bus_sub *s, void (*cb)(void *arg));
+/* Within the frame's callback: ends the connection that the frame came by. */
+void bus_sub_refuse(struct bus_sub *s);
 void bus_sub_free(struct bus_sub *s);
 
 /* --- subscribe, blocking (command line, webui's own thread) --- */
@@ -50,8 +53,12 @@ typedef void (*bus_request_cb)(void *arg, struct bus_request *r, const char *dat
 struct bus_rep *bus_rep_listen(
 	uv_loop_t *loop, const char *url, bus_request_cb cb, void *arg, struct err *e);
 void bus_reply(struct bus_request *r, const void *data, size_t n); /* takes r */
-void bus_request_drop(struct bus_request *r);			   /* takes r; no answer */
-void bus_rep_free(struct bus_rep *s); /* open requests must be ended before */
+/* Takes r. The connection it came by ends BUS_PARTING_MS later, when the answer has had
+ * time to leave: for what was no request at all. */
+#define BUS_PARTING_MS 100
+void bus_reply_last(struct bus_request *r, const void *data, size_t n);
+void bus_request_drop(struct bus_request *r); /* takes r; no answer */
+void bus_rep_free(struct bus_rep *s);	      /* open requests must be ended before */
 
 /* --- ask, in a loop; any number at once --- */
 struct bus_req;

@@ -18,22 +18,39 @@
 
 /* --- answer --- */
 
+#define PARTING_MAX 64 /* connections about to be ended; one more is ended at once */
+
 struct bus_rep {
 	nng_socket socket;
 	uv_poll_t poll;
+	uv_timer_t parting_timer;
+	nng_pipe parting[PARTING_MAX];
+	int n_parting;
+	int open_handles;
 	bus_request_cb cb;
 	void *arg;
 	bool freed;
 };
 
 struct bus_request {
-	nng_socket socket;
+	struct bus_rep *rep;
 	nng_msg *msg; /* its header is the way back */
 };
 
 static void rep_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct bus_rep *s = h->data;
+
+	if (--s->open_handles == 0)
+		free(s);
+}
+
+static void part(uv_timer_t *timer)
+{
+	struct bus_rep *s = timer->data;
+
+	while (s->n_parting > 0)
+		nng_pipe_close(s->parting[--s->n_parting]);
 }
 
 static void rep_readable(uv_poll_t *poll, int status, int events)
@@ -50,7 +67,7 @@ static void rep_readable(uv_poll_t *poll, int status, int events)
 		r = calloc(1, sizeof(*r));
 		if (!r)
 			abort();
-		r->socket = s->socket;
+		r->rep = s;
 		r->msg = m;
 		s->cb(s->arg, r, nng_msg_body(m), nng_msg_len(m));
 	}
@@ -83,7 +100,9 @@ struct bus_rep *bus_rep_listen(
 		err_set(e, ERR_SYS, "answer on %s: %s", url, uv_strerror(code));
 		return NULL;
 	}
-	s->poll.data = s;
+	uv_timer_init(loop, &s->parting_timer);
+	s->poll.data = s->parting_timer.data = s;
+	s->open_handles = 2;
 	uv_poll_start(&s->poll, UV_READABLE, rep_readable);
 	return take_ptr(s);
 }
@@ -96,13 +115,29 @@ void bus_reply(struct bus_request *r, const void *data, size_t n)
 	if (n <= BUS_FRAME_MAX)
 		code = nng_msg_append(r->msg, data, n);
 	if (code == 0)
-		code = nng_sendmsg(r->socket, r->msg, NNG_FLAG_NONBLOCK);
+		code = nng_sendmsg(r->rep->socket, r->msg, NNG_FLAG_NONBLOCK);
 	if (code != 0) {
 		/* The asker asks again by itself. */
 		log_warn("an answer of %zu bytes could not be sent: %s", n, nng_strerror(code));
 		nng_msg_free(r->msg);
 	}
 	free(r);
+}
+
+void bus_reply_last(struct bus_request *r, const void *data, size_t n)
+{
+	struct bus_rep *s = r->rep;
+	nng_pipe from = nng_msg_get_pipe(r->msg);
+
+	bus_reply(r, data, n);
+	if (s->n_parting == PARTING_MAX) {
+		nng_pipe_close(from);
+		return;
+	}
+	s->parting[s->n_parting++] = from;
+	/* All of them together: the first waits its time, a later one at most less. */
+	if (!uv_is_active((uv_handle_t *)&s->parting_timer))
+		uv_timer_start(&s->parting_timer, part, BUS_PARTING_MS, 0);
 }
 
 void bus_request_drop(struct bus_request *r)
@@ -117,6 +152,7 @@ void bus_rep_free(struct bus_rep *s)
 		return;
 	s->freed = true;
 	uv_close((uv_handle_t *)&s->poll, rep_closed);
+	uv_close((uv_handle_t *)&s->parting_timer, rep_closed);
 	bus_close(s->socket);
 }
 

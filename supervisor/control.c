@@ -109,13 +109,25 @@ static void say(struct bus_request *r, char *text)
 	free(text);
 }
 
-static void say_error(struct bus_request *r, const cJSON *id, int code, const struct err *e)
+static char *error_text(const cJSON *id, int code, const struct err *e)
 {
-	cJSON *data = cJSON_CreateObject();
+	_cleanup_json_ cJSON *data = cJSON_CreateObject();
 
 	json_add_str(data, "kind", err_kind_name(e->kind));
-	say(r, rpc_error(id, code, e->text, data));
-	cJSON_Delete(data);
+	return rpc_error(id, code, e->text, data);
+}
+
+static void say_error(struct bus_request *r, const cJSON *id, int code, const struct err *e)
+{
+	say(r, error_text(id, code, e));
+}
+
+/* What is no request costs its sender the connection, but not without a word. */
+static void say_malformed(struct bus_request *r, int code, const struct err *e)
+{
+	_cleanup_free_ char *text = error_text(NULL, code, e);
+
+	bus_reply_last(r, text, strlen(text));
 }
 
 static void call_free(struct call *c)
@@ -318,7 +330,7 @@ void control_request(void *arg, struct bus_request *r, const char *data, size_t 
 	size_t i = 0;
 
 	if (rpc_parse(data, n, RPC_MAX_BYTES, &m, &e) < 0) {
-		say_error(r, NULL, e.kind == ERR_INVALID ? -32600 : -32700, &e);
+		say_malformed(r, e.kind == ERR_INVALID ? -32600 : -32700, &e);
 		return;
 	}
 	while (i < sizeof(methods) / sizeof(methods[0]) && m.method &&

@@ -35,7 +35,7 @@ static void gap(struct supervisor *s, struct member *m)
 	poll_wake(s, m);
 }
 
-void ingest_frame(struct supervisor *s, const char *frame, size_t n)
+int ingest_frame(struct supervisor *s, const char *frame, size_t n)
 {
 	struct member *m;
 	struct event ev;
@@ -43,30 +43,31 @@ void ingest_frame(struct supervisor *s, const char *frame, size_t n)
 
 	if (event_decode(frame, n, &ev, &e) < 0) {
 		complain(s, 0, 0, e.text);
-		return;
+		return -1;
 	}
 	if (strcmp(ev.stream, "agent") != 0 || ev.version != EVENT_VERSION ||
 		ev.kind == EVENT_CREATED || ev.kind == EVENT_DELETED || ev.kind == EVENT_CONFIG) {
 		complain(s, ev.subject, ev.number, "not an event that a worker may send");
-		return;
+		return 0;
 	}
 	m = fleet_find(&s->fleet, ev.subject);
 	if (!m)
-		return; /* of a deleted agent: its worker learns so from its next call */
+		return 0; /* of a deleted agent: its worker learns so from its next call */
 	if (ev.number <= m->batched)
-		return;
+		return 0;
 	if (ev.number > m->batched + 1) {
 		gap(s, m);
-		return;
+		return 0;
 	}
 	if (s->ingest.batch.bodies.len + ev.body_len > INGEST_BATCH_BYTES)
 		ingest_commit(s);
 	if (ev.number != m->batched + 1)
-		return; /* that commit failed */
+		return 0; /* that commit failed */
 	m->batched = ev.number;
 	m->resend = false;
 	outbox_add(&s->ingest.batch, "agent", m->id, ev.kind, ev.word, ev.number, ev.body,
 		ev.body_len);
+	return 0;
 }
 
 /* The worker's own time, from the {"seq":N,"at":MS that its spool puts in front; ours if

@@ -21,7 +21,8 @@ struct ingest {
 	int64_t complained_ms;
 };
 
-void ingest_frame(struct supervisor *s, const char *frame, size_t n);
+/* -1: it was no event at all; its sender may be cut off. */
+int ingest_frame(struct supervisor *s, const char *frame, size_t n);
 void ingest_commit(struct supervisor *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "worker/acp_frame.h"
 #include "worker/permission.h"
 #include "worker/worker.h"
 
@@ -71,7 +72,9 @@ static void on_stray(void *arg, int stream, const char *text, size_t n)
 	if (stream == 2)
 		remember_words(w, text, n);
 	turn_output(w, stream == 2 ? OUTPUT_STDERR : OUTPUT_LOG, text, n);
-	if (stream != 2)
+	if (stream != 2 && n >= ACP_STRAY_MAX)
+		turn_output(w, OUTPUT_LOG, " (cut)\n", 7);
+	else if (stream != 2)
 		turn_output(w, OUTPUT_LOG, "\n", 1);
 }
 

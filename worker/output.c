@@ -77,7 +77,8 @@ static size_t admit_line(struct output *o, const char *text, size_t n, bool *cut
 	size_t room = o->line_bytes < EVENT_TEXT_MAX ? EVENT_TEXT_MAX - o->line_bytes : 0;
 	size_t take = len < room ? len : room;
 
-	*cut = take < len && room > 0;
+	/* What has no end within its bound is longer, even if this read stops there. */
+	*cut = room > 0 && len >= room && !(end && len == room);
 	o->line_bytes = end ? 0 : o->line_bytes + len;
 	return take;
 }
@@ -91,6 +92,14 @@ static void add_piece(struct output *o, const char *text, size_t n, bool cut, in
 	buf_add(&o->text, text, n);
 	if (cut || quiet || o->text.len >= OUTPUT_GATHER_BYTES)
 		emit(o, cut, cut, now_ms);
+}
+
+/* Bytes that may be no text: in slices, since each may become a character of three. */
+static void add_raw(struct output *o, const char *text, size_t n, bool cut, int64_t now_ms)
+{
+	for (; n > OUTPUT_RAW_BYTES; n -= OUTPUT_RAW_BYTES, text += OUTPUT_RAW_BYTES)
+		add_piece(o, text, OUTPUT_RAW_BYTES, false, now_ms);
+	add_piece(o, text, n, cut, now_ms);
 }
 
 void output_add(
@@ -114,7 +123,7 @@ void output_add(
 		size_t take = admit_line(o, text, len, &cut);
 
 		if (take)
-			add_piece(o, text, take, cut, now_ms);
+			add_raw(o, text, take, cut, now_ms);
 		text += len;
 		n -= len;
 	}

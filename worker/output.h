@@ -15,6 +15,8 @@
 #define OUTPUT_QUIET_MS 8
 #define OUTPUT_GATHER_MS 33
 #define OUTPUT_GATHER_BYTES 4096
+#define OUTPUT_RAW_BYTES                                                                           \
+	(16 * 1024) /* of stderr in one piece: cleaned it may be three times that */
 
 enum output_stream { OUTPUT_AGENT, OUTPUT_THOUGHT, OUTPUT_TOOL, OUTPUT_LOG, OUTPUT_STDERR };
 

@@ -25,7 +25,8 @@
  *   exit: N / signal: N            ends the process
  *   hang: true                     says and reads nothing any more
  *   deaf_ms: N                     nothing for N ms, not even for session/cancel
- *   flood: {bytes} or {lines, size, rate}  bytes without newline, or chunks (rate a second)
+ *   flood: {bytes, hex, fd} or {lines, size, rate}  bytes (those of hex over and over, else x)
+ *                                  to fd (1: stdout, 2: stderr), or chunks (rate a second)
  *                                  that begin with their number and "ns=<CLOCK_MONOTONIC>"
  *   daemon: {seconds, pid_file}    a child that leaves the session and ignores TERM
  *   stderr, raw: string            to stderr; to stdout as it is, with a newline
@@ -426,6 +427,28 @@ static void do_usage(struct agent *a, const cJSON *usage)
 	send_update("usage_update", u);
 }
 
+/* The bytes of hex over and over, as many as were asked for. */
+static void do_flood_bytes(const cJSON *f)
+{
+	char block[64 * 1024] = "x";
+	const char *hex = str(f, "hex", "78");
+	size_t left = (size_t)num(f, "bytes", 0), len = 0, full;
+	unsigned byte;
+
+	for (; len < sizeof block && sscanf(hex + 2 * len, "%2x", &byte) == 1; len++)
+		block[len] = (char)byte;
+	len = len ? len : 1;
+	full = sizeof block / len * len; /* so that the next block goes on where it ends */
+	for (size_t i = len; i < full; i++)
+		block[i] = block[i - len];
+	while (left) {
+		size_t n = left < full ? left : full;
+
+		write_all((int)num(f, "fd", STDOUT_FILENO), block, n);
+		left -= n;
+	}
+}
+
 static void do_flood(struct agent *a, const cJSON *f)
 {
 	double lines = num(f, "lines", 0), rate = num(f, "rate", 0);
@@ -433,16 +456,7 @@ static void do_flood(struct agent *a, const cJSON *f)
 	int64_t start = now_ns();
 
 	if (lines <= 0) {
-		char block[64 * 1024];
-		size_t left = (size_t)num(f, "bytes", 0);
-
-		memset(block, 'x', sizeof block);
-		while (left) {
-			size_t n = left < sizeof block ? left : sizeof block;
-
-			write_all(STDOUT_FILENO, block, n);
-			left -= n;
-		}
+		do_flood_bytes(f);
 		return;
 	}
 	char *text = malloc(size + 64);
