@@ -66,6 +66,15 @@ static struct agent_todo term(struct agent *a, int64_t now_ms, int64_t grace_ms)
 	return todo(AGENT_DO_TERM, "");
 }
 
+/* A worker that ended on a full disk is no crash: its agent pauses until there is room. */
+static struct agent_todo no_room(struct agent *a, int64_t now_ms)
+{
+	a->deadline_ms = now_ms + AGENT_ROOM_MS;
+	return a->state == AGENT_PAUSED
+		       ? todo(0, "")
+		       : enter(a, AGENT_PAUSED, 0, "disk full: it goes on when there is room");
+}
+
 /* The worker ended by itself and the agent has not: start it again, or give up. */
 static struct agent_todo restart(struct agent *a, int code, int64_t now_ms)
 {
@@ -92,7 +101,7 @@ static struct agent_todo restart(struct agent *a, int code, int64_t now_ms)
 	return enter(a, AGENT_STARTING, 0, reason);
 }
 
-static struct agent_todo exited(struct agent *a, int code, int64_t now_ms)
+static struct agent_todo exited(struct agent *a, int code, bool disk_full, int64_t now_ms)
 {
 	bool was_stopping = a->process != PROCESS_RUNNING;
 
@@ -113,6 +122,8 @@ static struct agent_todo exited(struct agent *a, int code, int64_t now_ms)
 	if (code == 100)
 		return enter(a, AGENT_FAILED, AGENT_DO_LOG_REASON,
 			"the worker ended for good (code 100)");
+	if (disk_full)
+		return no_room(a, now_ms);
 	return restart(a, code, now_ms);
 }
 
@@ -239,7 +250,7 @@ struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int6
 		t.what |= AGENT_DO_STATE;
 		return t;
 	case AGENT_EXITED:
-		return exited(a, in->code, now_ms);
+		return exited(a, in->code, in->no_room, now_ms);
 	case AGENT_REPORTED:
 		return reported(a, in->state, now_ms);
 	case AGENT_STOP:

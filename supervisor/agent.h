@@ -12,6 +12,7 @@
 #define AGENT_STOP_MS 10000    /* from the stop command to TERM */
 #define AGENT_TERM_MS 5000     /* from TERM to KILL */
 #define AGENT_SUSPEND_MS 10000 /* the same when everything goes down */
+#define AGENT_ROOM_MS 1000     /* until the next look, on a full disk */
 #define AGENT_EXIT_MS 90000    /* from the last state to the worker's exit */
 
 /* X(NAME, "word", ended, busy): busy ones count against max_working. */
@@ -73,6 +74,7 @@ enum agent_event {
 struct agent_input {
 	enum agent_event event;
 	int code;
+	bool no_room; /* EXITED: the disk is full */
 	enum agent_state state;
 	bool may_retry_done;
 };

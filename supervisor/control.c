@@ -72,6 +72,7 @@ static const struct json_field f_next[] = {
 	{"after", JSON_INT, true, 0, ID_MAX},
 	{"last_seq", JSON_INT, true, 0, ID_MAX},
 	{"have", JSON_INT, true, 0, ID_MAX},
+	{"full", JSON_BOOL, false, 0, 0},
 };
 
 #define FIELDS(f) f, sizeof(f) / sizeof((f)[0])

@@ -53,6 +53,7 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 	cJSON_AddItemToObject(*result, "task", task);
 	cJSON_AddItemToObject(*result, "config", cJSON_Duplicate(c->s->general, true));
 	json_add_int(*result, "command", m->command_done);
+	json_add_str(*result, "disk_full", c->s->disk.full ? c->s->disk.reason : "");
 	return CALL_DONE;
 }
 
@@ -105,6 +106,7 @@ int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct
 	if (!m || taken_over(c->s, m, json_int(params, "after", 0), e) < 0 ||
 		put_back(c->s, m, json_int(params, "have", 0), e) < 0)
 		return -1;
+	m->told_full = json_bool(params, "full", false);
 	poll_next_open(c->s, m, c->askers[0].request, c->askers[0].id, json_int(params, "have", 0));
 	return CALL_TAKEN;
 }

@@ -68,6 +68,8 @@ static void next_answer(struct poll_next *p)
 		cJSON_AddItemToObject(result, "commands", commands);
 		json_add_int(result, "committed", m->committed);
 		cJSON_AddBoolToObject(result, "resend", m->resend);
+		json_add_str(result, "disk_full", s->disk.full ? s->disk.reason : "");
+		m->told_full = s->disk.full;
 		if (m->resend)
 			m->resent_ms = clock_now_ms();
 		m->resend = false;
@@ -105,6 +107,18 @@ void poll_committed(struct supervisor *s, struct member *m, bool last)
 	}
 }
 
+void polls_disk(struct supervisor *s)
+{
+	struct member *m;
+	size_t i;
+
+	for (i = 0; i < s->fleet.n; i++) {
+		m = s->fleet.members[i];
+		if (m->poll && m->told_full != s->disk.full)
+			next_answer(m->poll);
+	}
+}
+
 void poll_refuse(struct member *m, const struct err *e)
 {
 	if (!m->poll)
@@ -135,6 +149,8 @@ void poll_next_open(struct supervisor *s, struct member *m, struct bus_request *
 	uv_timer_start(&p->timer, next_time, POLL_WAIT_MS, 0);
 	poll_wake(s, m);
 	poll_committed(s, m, agent_state_ended(m->agent.state));
+	if (m->poll && m->told_full != s->disk.full)
+		next_answer(m->poll);
 }
 
 /* --- events.after --- */

@@ -29,6 +29,8 @@ void poll_next_open(struct supervisor *s, struct member *m, struct bus_request *
 void poll_wake(struct supervisor *s, struct member *m);
 /* m->committed has risen. last: nothing more will come, so it is told at once. */
 void poll_committed(struct supervisor *s, struct member *m, bool last);
+/* Tells every worker that the disk is full, or no longer. */
+void polls_disk(struct supervisor *s);
 /* Ends m's open poll with an error. */
 void poll_refuse(struct member *m, const struct err *e);
 

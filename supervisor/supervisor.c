@@ -35,12 +35,18 @@ static void watch_freed(uv_handle_t *h)
 	free(w);
 }
 
+static void look_at_disk(struct supervisor *s);
+static void on_disk(uv_timer_t *t);
+
 /* Nothing of it lives any more: only now it has ended, and may be started again. */
 static void swept(void *arg)
 {
 	struct member *m = arg;
 	struct agent_input in = {.event = AGENT_EXITED, .code = m->exit_code};
 
+	if (m->exit_code != 0)
+		look_at_disk(m->supervisor);
+	in.no_room = m->supervisor->disk.full;
 	crash_point(CRASH_WORKER_EXITED);
 	m->pid = 0;
 	m->pid_started = 0;
@@ -207,6 +213,12 @@ static void on_time(uv_timer_t *t)
 
 	if (m->unsaved)
 		save(m->supervisor, m);
+	/* On a full disk no worker is started: it could only end again. */
+	if (m->supervisor->disk.full && m->agent.process == PROCESS_NONE && m->agent.deadline_ms) {
+		m->agent.deadline_ms = clock_now_ms() + SUPERVISOR_RETRY_MS;
+		supervisor_arm(m);
+		return;
+	}
 	supervisor_happened(m->supervisor, m, &in);
 }
 
@@ -257,10 +269,31 @@ static void happen_unsaved(struct supervisor *s, struct member *m, const struct 
 	tx_settle(s);
 }
 
+/* What has changed is told to the workers, who pause or go on. */
+static void look_at_disk(struct supervisor *s)
+{
+	if (!disk_look(&s->disk))
+		return;
+	polls_disk(s);
+	uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
+	if (!s->disk.full)
+		supervisor_kick(s, 0);
+}
+
+static void on_disk(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+
+	look_at_disk(s);
+	if (!s->disk.full && s->queue.busy == 0)
+		uv_timer_stop(t); /* nobody writes much; who starts next looks first */
+}
+
 void supervisor_refused(struct supervisor *s, const char *what, const struct err *e)
 {
 	int64_t now = clock_now_ms();
 
+	uv_timer_start(&s->disk_timer, on_disk, 0, DISK_EVERY_MS);
 	if (s->refused_ms && now - s->refused_ms < SUPERVISOR_COMPLAIN_MS)
 		return;
 	s->refused_ms = now;
@@ -292,6 +325,11 @@ static void on_kick(uv_timer_t *t)
 	int64_t id = 0;
 	int i;
 
+	look_at_disk(s);
+	if (!uv_is_active((uv_handle_t *)&s->disk_timer))
+		uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
+	if (s->disk.full)
+		return;
 	for (i = 0; i < SUPERVISOR_STARTS_AT_ONCE && !s->going_down; i++) {
 		id = queue_next(&s->queue);
 		m = id ? fleet_find(&s->fleet, id) : NULL;
@@ -433,7 +471,8 @@ static void on_hour(uv_timer_t *t)
 	struct supervisor *s = t->data;
 	struct err e;
 
-	backup_make(&s->backup, s->loop, NULL, NULL, NULL);
+	if (!s->disk.full)
+		backup_make(&s->backup, s->loop, NULL, NULL, NULL);
 	if (store_begin(s->store, false, &e) < 0)
 		return;
 	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||
@@ -531,6 +570,9 @@ static int start(struct supervisor *s, struct err *e)
 	timer(s, &s->kick_timer);
 	timer(s, &s->down_timer);
 	timer(s, &s->hour_timer);
+	timer(s, &s->disk_timer);
+	if (disk_open(&s->disk, s->paths.state_dir, e) < 0)
+		return -1;
 	s->sweeper = sweeper_new(s->loop, &s->paths);
 	s->launcher = launcher_new(s->loop, &s->paths, e);
 	if (!s->launcher)
@@ -557,6 +599,7 @@ static int start(struct supervisor *s, struct err *e)
 		s->signals[i].data = s;
 		uv_signal_start(&s->signals[i], on_signal, signals[i]);
 	}
+	uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
 	uv_timer_start(&s->hour_timer, on_hour, SUPERVISOR_HOUR_MS, SUPERVISOR_HOUR_MS);
 	return 0;
 }

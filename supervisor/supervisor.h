@@ -13,6 +13,7 @@
 #include "shared/paths.h"
 #include "supervisor/backup.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/disk.h"
 #include "supervisor/errand.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ingest.h"
@@ -37,6 +38,7 @@ struct supervisor {
 	struct store *store;
 	struct checkpoint checkpoint;
 	struct backup backup;
+	struct disk disk;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;
@@ -63,7 +65,7 @@ struct supervisor {
 
 	int64_t refused_ms; /* when a refusal of the disk was last told */
 
-	uv_timer_t kick_timer, down_timer, hour_timer;
+	uv_timer_t kick_timer, down_timer, hour_timer, disk_timer;
 	uv_signal_t signals[3];
 	bool going_down;
 };

@@ -40,6 +40,7 @@ struct link {
 	struct held *held, **held_tail;
 	int held_count;
 	bool watching;
+	bool full; /* the disk, as the supervisor told last */
 	uv_timer_t watch, retry;
 };
 
@@ -149,11 +150,25 @@ static int read_answer(
 	return -1;
 }
 
+static void tell_disk(struct link *l, const cJSON *result, bool first)
+{
+	const char *reason = json_str(result, "disk_full", "");
+	bool full = *reason != '\0';
+
+	if (full == l->full && !first)
+		return;
+	l->full = full;
+	if (l->held) /* a reserve was given up, or there is room */
+		uv_timer_start(&l->retry, on_retry, 0, 0);
+	l->handler->disk(l->arg, reason);
+}
+
 static void on_next(void *arg, const char *data, size_t n, const struct err *failure)
 {
 	struct link *l = arg;
 	struct rpc m;
 	struct err e;
+	int64_t last = 0;
 	const cJSON *c;
 
 	l->ask = NULL;
@@ -172,15 +187,18 @@ static void on_next(void *arg, const char *data, size_t n, const struct err *fai
 		return;
 	}
 	acknowledge(l, json_int(m.result, "committed", 0), json_bool(m.result, "resend", false));
+	tell_disk(l, m.result, false);
 	cJSON_ArrayForEach (c, json_get(m.result, "commands")) {
-		int64_t number = json_int(c, "n", 0);
-
-		if (number > l->command_done)
+		last = json_int(c, "n", 0);
+		if (last > l->command_done)
 			l->handler->command(
-				l->arg, number, json_str(c, "kind", ""), json_get(c, "body"));
+				l->arg, last, json_str(c, "kind", ""), json_get(c, "body"));
 	}
 	rpc_clear(&m);
-	ask_next(l);
+	if (last > l->command_done) /* not taken over: it comes again with the next answer */
+		uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
+	else
+		ask_next(l);
 }
 
 static void ask(
@@ -205,6 +223,7 @@ static void ask_next(struct link *l)
 	json_add_int(p, "after", l->command_done);
 	json_add_int(p, "last_seq", spool_last(l->spool));
 	json_add_int(p, "have", spool_acknowledged(l->spool));
+	cJSON_AddBoolToObject(p, "full", l->full);
 	ask(l, "worker.next", p, LINK_POLL_MS, on_next);
 }
 
@@ -235,6 +254,7 @@ static void on_hello(void *arg, const char *data, size_t n, const struct err *fa
 	publish_window(l);
 	watch_start(l);
 	l->handler->hello(l->arg, m.result);
+	tell_disk(l, m.result, true);
 	rpc_clear(&m);
 	ask_next(l);
 }
@@ -298,7 +318,7 @@ static void on_retry(uv_timer_t *t)
 	if (l->held)
 		uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
 	else if (was_held)
-		l->handler->blocked(l->arg, false, "");
+		l->handler->blocked(l->arg, false, NULL);
 }
 
 /* Takes body. */
@@ -325,7 +345,7 @@ static void hold(struct link *l, enum event_kind kind, char *body, const struct 
 		return;
 	log_error("spool: %s; the agent's output waits", why->text);
 	uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
-	l->handler->blocked(l->arg, true, why->text);
+	l->handler->blocked(l->arg, true, why);
 }
 
 void link_send(struct link *l, enum event_kind kind, cJSON *body)

@@ -31,7 +31,10 @@ struct link_handler {
 	/* Everything sent so far is committed. */
 	void (*drained)(void *arg);
 	/* The disk takes no event (true), or takes them again (false). */
-	void (*blocked)(void *arg, bool blocked, const char *reason);
+	void (*blocked)(void *arg, bool blocked, const struct err *why);
+	/* The supervisor says that the disk is full, or, with "", that there is room. Told
+	 * after hello and at each change. */
+	void (*disk)(void *arg, const char *full);
 	/* Replaced by a newer worker, or the agent is gone: end at once. */
 	void (*refused)(void *arg, const struct err *why);
 };

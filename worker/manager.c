@@ -6,6 +6,7 @@
 #define MINUTE_MS 60000
 #define HOLD_FIRST_MS 10000
 #define HOLD_MAX_MS 300000
+#define DISK_FULL "disk full: it goes on by itself when there is room"
 
 void manager_init(struct manager *m, bool managed, const struct manager_limits *limits)
 {
@@ -327,11 +328,22 @@ static unsigned on_turn_end(struct manager *m, const struct manager_event *ev, i
 	return next(m, now_ms);
 }
 
+/* What a person wants on a full disk is done when there is room. */
+static unsigned wait_for_room(struct manager *m, const char *reason, int64_t now_ms)
+{
+	m->by_disk = true;
+	m->resume_wanted = false;
+	enter(m, MANAGER_PAUSED, *reason ? reason : DISK_FULL, now_ms);
+	return 0;
+}
+
 static unsigned on_tell(struct manager *m, bool from_person, int64_t now_ms)
 {
 	m->pending++;
 	if (m->phase != MANAGER_WAITING || !from_person)
 		return 0;
+	if (m->full)
+		return wait_for_room(m, "", now_ms);
 	m->bad_answers = m->test_failures = m->turn_errors = m->tells = 0;
 	return next(m, now_ms);
 }
@@ -355,28 +367,41 @@ static unsigned on_interrupt(struct manager *m, int64_t now_ms)
 	return 0;
 }
 
-static unsigned on_pause(struct manager *m, int64_t now_ms)
+static unsigned pause(struct manager *m, const char *reason, int64_t now_ms)
 {
-	unsigned todo;
+	unsigned todo = cancel_bits(m);
 
-	m->resume_wanted = false;
-	if (m->phase == MANAGER_PAUSED)
-		return 0;
-	todo = cancel_bits(m);
 	if (m->phase == MANAGER_STARTING && m->prompt_queued) {
 		m->prompt_queued = false;
+		m->finish_wanted = m->finish_wanted || m->source == SOURCE_TEST;
 		m->redo = true;
 	}
-	enter(m, MANAGER_PAUSED, "paused by a person", now_ms);
+	enter(m, MANAGER_PAUSED, reason, now_ms);
 	return todo;
 }
 
-static unsigned on_resume(struct manager *m, int64_t now_ms)
+static unsigned on_pause(struct manager *m, int64_t now_ms)
 {
-	if (m->phase != MANAGER_PAUSED && m->phase != MANAGER_WAITING)
+	m->resume_wanted = false;
+	if (m->phase == MANAGER_PAUSED && !m->by_disk)
 		return 0;
-	m->bad_answers = m->test_failures = m->turn_errors = m->tells = m->holds = 0;
-	grant_more(m, now_ms);
+	m->by_disk = false;
+	return pause(m, "paused by a person", now_ms);
+}
+
+static unsigned on_full(struct manager *m, const char *reason, int64_t now_ms)
+{
+	m->full = true;
+	if (m->phase == MANAGER_WAITING || (m->phase == MANAGER_PAUSED && !m->resume_wanted))
+		return 0;
+	m->by_disk = true;
+	m->resume_wanted = false;
+	return pause(m, *reason ? reason : DISK_FULL, now_ms);
+}
+
+/* From paused, or from waiting for a person. */
+static unsigned go_on(struct manager *m, int64_t now_ms)
+{
 	if (m->turn_open) {
 		m->resume_wanted = true;
 		return 0;
@@ -388,11 +413,35 @@ static unsigned on_resume(struct manager *m, int64_t now_ms)
 	return next(m, now_ms);
 }
 
+static unsigned on_room(struct manager *m, int64_t now_ms)
+{
+	m->full = false;
+	if (m->phase != MANAGER_PAUSED || !m->by_disk)
+		return 0;
+	m->by_disk = false;
+	return go_on(m, now_ms);
+}
+
+static unsigned on_resume(struct manager *m, int64_t now_ms)
+{
+	if (m->phase != MANAGER_PAUSED && m->phase != MANAGER_WAITING)
+		return 0;
+	m->bad_answers = m->test_failures = m->turn_errors = m->tells = m->holds = 0;
+	grant_more(m, now_ms);
+	if (m->full)
+		return wait_for_room(m, "", now_ms);
+	m->by_disk = false;
+	return go_on(m, now_ms);
+}
+
 static unsigned on_finish(struct manager *m, int64_t now_ms)
 {
 	unsigned todo;
 
 	m->finish_wanted = true;
+	if (m->full)
+		return wait_for_room(m, "", now_ms);
+	m->by_disk = false;
 	if (m->phase == MANAGER_TURN || m->phase == MANAGER_STARTING)
 		return 0;
 	if (m->phase == MANAGER_FINISHING) {
@@ -531,6 +580,10 @@ unsigned manager_step(struct manager *m, const struct manager_event *event, int6
 						     : DO_ILLEGAL;
 	case MANAGER_EV_FATAL:
 		return end(m, MANAGER_FAILED, ev->reason, now_ms);
+	case MANAGER_EV_FULL:
+		return on_full(m, ev->reason, now_ms);
+	case MANAGER_EV_ROOM:
+		return on_room(m, now_ms);
 	case MANAGER_EV_TICK:
 		return on_tick(m, now_ms);
 	}
@@ -542,6 +595,7 @@ void manager_resume(struct manager *m)
 	if (m->prompt_queued && m->source == SOURCE_TEST)
 		m->finish_wanted = true;
 	m->carried = 0;
+	m->full = false;
 	m->ready = m->turn_open = m->interrupted = m->asks_person = m->prompt_queued = false;
 	m->active_since_ms = -1;
 	if (m->resume_wanted) {

@@ -61,6 +61,8 @@ enum manager_event_kind {
 	MANAGER_EV_TESTS_FAILED, /* finishing: reason */
 	MANAGER_EV_FINISHED,	 /* reason: "" or what did not work */
 	MANAGER_EV_FATAL,	 /* reason: nothing can go on */
+	MANAGER_EV_FULL,	 /* the disk is full; reason */
+	MANAGER_EV_ROOM,	 /* there is room again */
 	MANAGER_EV_TICK,	 /* manager_deadline has come */
 };
 
@@ -114,6 +116,8 @@ struct manager {
 	bool prompt_queued;	    /* decided, waiting for the coding agent */
 	bool finish_wanted;
 	bool by_limit;	  /* paused by a limit: resuming grants as much again */
+	bool full;	  /* the disk: nothing is begun */
+	bool by_disk;	  /* paused by it: goes on by itself */
 	bool asks_person; /* a permission is open */
 	int64_t turn;
 	int pending; /* messages that no prompt has carried yet */

@@ -24,7 +24,8 @@
 	X(active_ms) X(pending) X(bad_answers) X(test_failures) X(turn_errors) X(tells) X(holds)
 #define MANAGER_BOOLS(X)                                                                           \
 	X(turn_open)                                                                               \
-	X(interrupted) X(resume_wanted) X(redo) X(prompt_queued) X(finish_wanted) X(by_limit)
+	X(interrupted)                                                                             \
+	X(resume_wanted) X(redo) X(prompt_queued) X(finish_wanted) X(by_limit) X(by_disk)
 #define MANAGER_NUMBERS(X) X(granted_dollars) X(dollars)
 
 void session_set(char **slot, const char *text)
@@ -339,8 +340,11 @@ static int save_cold(struct session *s, const char *text, size_t n, struct err *
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(e, "open %s", temp);
-	if (write_whole(fd, text, n) < 0)
-		return err_errno(e, "write %s", temp);
+	if (write_whole(fd, text, n) < 0) {
+		err_errno(e, "write %s", temp);
+		unlink(temp);
+		return -1;
+	}
 	crash_point(CRASH_SESSION_COLD_WRITTEN);
 	if (fsync(fd) < 0)
 		return err_errno(e, "sync %s", temp);
@@ -362,7 +366,10 @@ int session_save(struct session *s, bool sync, struct err *e)
 	text = print(s);
 	n = strlen(text);
 	text[n] = '\n'; /* over the NUL: the line's end is the record's */
-	return sync ? save_cold(s, text, n + 1, e) : save_hot(s, text, n + 1, e);
+	if ((sync ? save_cold(s, text, n + 1, e) : save_hot(s, text, n + 1, e)) == 0)
+		return 0;
+	s->saves--; /* the next try goes over the same file, never over the last good one */
+	return -1;
 }
 
 void session_clear(struct session *s)

@@ -60,12 +60,14 @@ void worker_emit_usage(struct worker *w, const char *role, const char *model, in
 		manager_step(&w->session.manager, &ev, clock_now_ms());
 }
 
-void worker_save(struct worker *w, bool sync)
+int worker_save(struct worker *w, bool sync)
 {
 	struct err e;
 
-	if (session_save(&w->session, sync, &e) < 0)
-		log_error("agent=%lld session: %s", (long long)w->agent, e.text);
+	if (session_save(&w->session, sync, &e) == 0)
+		return 0;
+	log_error("agent=%lld session: %s", (long long)w->agent, e.text);
+	return -1;
 }
 
 void worker_note(struct worker *w, const char *text)
@@ -259,6 +261,7 @@ void worker_quit(struct worker *w, int code)
 	uv_timer_stop(&w->policy_timer);
 	uv_timer_stop(&w->turn_timer);
 	uv_timer_stop(&w->restart_timer);
+	uv_timer_stop(&w->disk_timer);
 	if (w->tree)
 		tree_cancel(w->tree);
 	uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
@@ -311,8 +314,13 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 {
 	struct worker *w = arg;
 
-	if (w->quitting || n <= w->session.command)
+	if (w->quitting)
 		return;
+	if (n <= w->session.command) { /* taken over, but the disk did not keep it */
+		if (worker_save(w, true) == 0)
+			link_taken(w->link, n);
+		return;
+	}
 	log_info("agent=%lld command %lld: %s", (long long)w->agent, (long long)n, kind);
 	crash_point(CRASH_COMMAND_CAME);
 	w->session.command = n;
@@ -333,7 +341,8 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 	else
 		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
 	crash_point(CRASH_COMMAND_DONE);
-	worker_save(w, true);
+	if (worker_save(w, true) < 0)
+		return;
 	crash_point(CRASH_COMMAND_SAVED);
 	link_taken(w->link, n);
 }
@@ -345,10 +354,36 @@ static void on_drained(void *arg)
 	worker_maybe_exit(arg);
 }
 
-static void on_blocked(void *arg, bool blocked, const char *reason)
+static void on_disk_timer(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+	bool full = w->disk_full || w->told_full;
+
+	worker_event(w, full ? MANAGER_EV_FULL : MANAGER_EV_ROOM, w->disk_reason);
+}
+
+/* Not at once: it may come out of the middle of a step. */
+static void consider_disk(struct worker *w, const char *why)
+{
+	if (*why)
+		snprintf(w->disk_reason, sizeof w->disk_reason, "%s", why);
+	uv_timer_start(&w->disk_timer, on_disk_timer, 0, 0);
+}
+
+static void on_disk(void *arg, const char *full)
 {
 	struct worker *w = arg;
 
+	w->told_full = *full != '\0';
+	consider_disk(w, full);
+}
+
+static void on_blocked(void *arg, bool blocked, const struct err *why)
+{
+	struct worker *w = arg;
+	char reason[MANAGER_REASON_BYTES];
+
+	w->disk_full = blocked && why->kind == ERR_SYS;
 	w->blocked = blocked;
 	if (w->acp)
 		acp_pause_output(w->acp, blocked);
@@ -357,7 +392,12 @@ static void on_blocked(void *arg, bool blocked, const char *reason)
 		worker_trouble(w, "disk", "events could not be written for a while",
 			"free some space in the state directory", -1);
 	else
-		log_error("agent=%lld %s", (long long)w->agent, reason);
+		log_error("agent=%lld %s", (long long)w->agent, why->text);
+	if (w->disk_full)
+		snprintf(reason, sizeof reason, "disk full: %.400s", why->text);
+	else
+		reason[0] = '\0';
+	consider_disk(w, reason);
 }
 
 static void on_refused(void *arg, const struct err *why)
@@ -384,6 +424,7 @@ static void on_locked(uv_work_t *work, int status)
 		.command = on_command,
 		.drained = on_drained,
 		.blocked = on_blocked,
+		.disk = on_disk,
 		.refused = on_refused};
 	struct worker *w = work->data;
 	char text[32];
@@ -481,7 +522,7 @@ static void on_piece(void *arg, enum output_stream stream, const char *text, siz
 static void init_handles(struct worker *w)
 {
 	uv_timer_t *timers[] = {&w->policy_timer, &w->output_timer, &w->turn_timer,
-		&w->restart_timer, &w->end_timer};
+		&w->restart_timer, &w->end_timer, &w->disk_timer};
 
 	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
 		uv_timer_init(w->loop, timers[i]);

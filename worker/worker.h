@@ -85,9 +85,10 @@ struct worker {
 
 	/* What was told last, so that nothing is told twice. */
 	char state[16], reason[MANAGER_REASON_BYTES];
+	char disk_reason[MANAGER_REASON_BYTES];
 	uint64_t told_fingerprint;
 
-	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer;
+	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer, disk_timer;
 	uv_signal_t sigterm, sigint;
 	uv_work_t lock_work;
 
@@ -98,7 +99,9 @@ struct worker {
 	bool exact_usage;	  /* in this turn, told by our extension */
 	bool turn_late;		  /* its deadline has passed */
 	bool looking, look_again; /* at the workspace */
-	bool blocked;		  /* the disk takes no events */
+	bool blocked;		  /* the spool takes no events */
+	bool disk_full;		  /* as we saw */
+	bool told_full;		  /* as the supervisor said */
 	bool quitting, suspended, draining, drain_timed;
 };
 
@@ -115,8 +118,8 @@ void worker_trouble(struct worker *w, const char *what, const char *reason, cons
 	int64_t retry_in_ms);
 void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
 	int64_t tokens_out, int64_t tokens_cached, double dollars);
-void worker_tell_state(struct worker *w); /* if it is another than told last */
-void worker_save(struct worker *w, bool sync);
+void worker_tell_state(struct worker *w);	      /* if it is another than told last */
+int worker_save(struct worker *w, bool sync);	      /* -1: failed, and logged */
 void worker_note(struct worker *w, const char *text); /* for the next prompt or question */
 /* Looks at the workspace in the background and tells what changed. */
 void worker_look(struct worker *w);

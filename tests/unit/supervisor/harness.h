@@ -56,6 +56,7 @@ static inline struct harness *harness_new(void)
 	harness_timer(h, &s->kick_timer);
 	harness_timer(h, &s->down_timer);
 	harness_timer(h, &s->hour_timer);
+	harness_timer(h, &s->disk_timer);
 	checkpoint_init(&s->checkpoint, path, s->store);
 	if (!s->store || !s->events_pub || supervisor_configure(s, &e) < 0)
 		fail_msg("%s", e.text);

@@ -239,6 +239,51 @@ static void pause_and_resume(void **state)
 	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_FINISH);
 }
 
+static void a_full_disk(void **state)
+{
+	struct manager m = in_turn(false);
+
+	(void)state;
+	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), DO_CANCEL_TURN);
+	assert_string_equal(manager_state(&m), "paused");
+	assert_string_equal(m.reason, "why");
+	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), 0); /* again, before the turn has ended */
+	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), 0); /* by a person: not yet */
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), DO_PROMPT);
+	assert_int_equal(m.source, SOURCE_REDO);
+
+	/* Who is paused by a person, or waits for one, goes on so. */
+	step(&m, MANAGER_EV_FULL, 0);
+	step(&m, MANAGER_EV_CANCELLED, 0);
+	step(&m, MANAGER_EV_PAUSE, 0);
+	assert_string_equal(m.reason, "paused by a person");
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
+	assert_string_equal(manager_state(&m), "paused");
+	step(&m, MANAGER_EV_FULL, 0);
+	assert_int_equal(step(&m, MANAGER_EV_FINISH, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), DO_FINISH);
+
+	/* A new worker takes the pause up, and goes on when it hears that there is room. */
+	m = managed();
+	step(&m, MANAGER_EV_READY, 0);
+	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), DO_CANCEL_ASK);
+	manager_resume(&m);
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
+	assert_string_equal(manager_state(&m), "starting");
+	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_ASK);
+
+	/* Nothing is granted by it. */
+	m = in_turn(false);
+	m.granted_turns = m.limits.turns = 1;
+	step(&m, MANAGER_EV_FULL, 0);
+	step(&m, MANAGER_EV_CANCELLED, 0);
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
+	assert_string_equal(m.reason, "turn limit of 1 reached");
+}
+
 static void interrupt(void **state)
 {
 	struct manager m = in_turn(false);
@@ -436,6 +481,11 @@ static void check_state(const struct manager *m, unsigned todo, uint64_t seed, i
 		walk_failed(seed, at, "a turn without a prompt");
 	if (m->turn_open && !m->ready)
 		walk_failed(seed, at, "a turn of an agent that is gone");
+	if (m->full && (todo & (DO_ASK | DO_PROMPT | DO_FINISH)))
+		walk_failed(seed, at, "something is begun on a full disk");
+	if (m->full && (m->phase == MANAGER_TURN || m->phase == MANAGER_ASKING ||
+			       m->phase == MANAGER_HOLD || m->phase == MANAGER_FINISHING))
+		walk_failed(seed, at, "at work on a full disk");
 	if (m->phase == MANAGER_WAITING && m->turn_open)
 		walk_failed(seed, at, "waiting with a turn under way");
 	if (m->pending < 0 || m->carried < 0 || m->carried > m->pending)
@@ -510,6 +560,7 @@ int main(void)
 		cmocka_unit_test(the_time_limit_ends_a_turn),
 		cmocka_unit_test(the_cost_limit),
 		cmocka_unit_test(pause_and_resume),
+		cmocka_unit_test(a_full_disk),
 		cmocka_unit_test(interrupt),
 		cmocka_unit_test(messages),
 		cmocka_unit_test(a_lost_agent),
