@@ -26,6 +26,18 @@ die() {
 # The option's value in "$2", or die.
 value_of() { [[ $# -ge 2 && -n $2 ]] || die "$1 wants a value"; }
 
+# Says the text and waits until Ctrl-C or SIGTERM, then runs the command. (A background
+# sleep does not get the terminal's Ctrl-C, so we end it.)
+stay_until_signal() {
+	local command=$1 sleeper
+	sleep infinity &
+	sleeper=$!
+	# shellcheck disable=SC2064 # the process is known now
+	trap "kill $sleeper; wait $sleeper 2>/dev/null || true; $command" INT TERM
+	printf '%s\n' "$2"
+	while :; do wait "$sleeper" || true; done
+}
+
 # Packages named in the given lists that are not installed. Node and npm count as
 # installed when others than Debian's are in PATH and new enough.
 packages_missing() {
@@ -102,7 +114,7 @@ install_npm() {
 	local folder=$1 name=npm-${1//\//-}
 	if stale "$name" "$root/$folder/package-lock.json" || [[ ! -d $root/$folder/node_modules ]]; then
 		say "Installing npm packages of $folder"
-		(cd "$root/$folder" && npm ci --no-audit --no-fund --loglevel=error)
+		(cd "$root/$folder" && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error)
 		stamped "$name"
 	fi
 }

@@ -32,7 +32,11 @@ static void model(struct doctor *d, const char *role, const char *text)
 				? m.provider->key_variable
 				: m.provider->base_variable,
 			role);
-		doctor_find(d, FINDING_MISSING, subject, mend, "%s: %s", text, e.text);
+		if (e.kind == ERR_DENIED)
+			doctor_find(d, FINDING_MISSING, subject, mend, "%s: %s is not set", text,
+				m.provider->key_variable);
+		else
+			doctor_find(d, FINDING_MISSING, subject, mend, "%s", e.text);
 		return;
 	}
 	if (value)
