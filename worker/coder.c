@@ -14,6 +14,7 @@
 #include "worker/worker.h"
 
 #define RESTART_DELAY_MS 500
+#define TITLE_BYTES 200
 
 static void on_ready(void *arg, const char *session, bool loaded)
 {
@@ -211,6 +212,28 @@ static const char *permission_text(const cJSON *params)
 	return "";
 }
 
+/* The agent waits; what for, and which answers there are, is its reason. */
+static void ask_person(struct worker *w, int64_t key, const cJSON *params)
+{
+	const char *title = json_str(json_get(params, "toolCall"), "title", "");
+	const cJSON *o;
+	char id[48], reason[MANAGER_REASON_BYTES];
+	size_t n;
+
+	permission_id(w, key, id, sizeof id);
+	n = (size_t)snprintf(reason, sizeof reason,
+		"asks: %.*s (permission %s:", (int)utf8_cut(title, strlen(title), TITLE_BYTES),
+		title, id);
+	cJSON_ArrayForEach (o, json_get(params, "options")) {
+		if (n < sizeof reason)
+			n += (size_t)snprintf(reason + n, sizeof reason - n, " %.32s",
+				json_str(o, "optionId", ""));
+	}
+	if (n < sizeof reason)
+		snprintf(reason + n, sizeof reason - n, ")");
+	worker_event(w, MANAGER_EV_ASKED, reason);
+}
+
 static void on_permission(void *arg, int64_t key, const cJSON *params)
 {
 	struct worker *w = arg;
@@ -236,7 +259,7 @@ static void on_permission(void *arg, int64_t key, const cJSON *params)
 		p->key = key;
 		p->options = cJSON_Duplicate(options, true);
 		tell_permission(w, key, "asked", params, NULL, NULL, permission_text(params));
-		worker_event(w, MANAGER_EV_ASKED, NULL);
+		ask_person(w, key, params);
 		return;
 	}
 	acp_permit(w->acp, key, NULL);

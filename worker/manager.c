@@ -559,8 +559,12 @@ unsigned manager_step(struct manager *m, const struct manager_event *event, int6
 		return on_tell(m, ev->from_person, now_ms);
 	case MANAGER_EV_ASKED:
 		m->asks_person = m->phase == MANAGER_TURN;
+		if (m->asks_person)
+			snprintf(m->reason, sizeof m->reason, "%s", ev->reason);
 		return 0;
 	case MANAGER_EV_PERMITTED:
+		if (m->asks_person)
+			m->reason[0] = '\0';
 		m->asks_person = false;
 		return 0;
 	case MANAGER_EV_INTERRUPT:

@@ -51,7 +51,7 @@ enum manager_event_kind {
 	MANAGER_EV_ERROR,      /* turn: error; trouble, reason, delay_ms */
 	MANAGER_EV_USAGE,      /* dollars spent */
 	MANAGER_EV_TELL,       /* a message came; from_person */
-	MANAGER_EV_ASKED,      /* the coding agent asks for a permission of a person */
+	MANAGER_EV_ASKED,      /* the coding agent asks for a permission of a person; reason */
 	MANAGER_EV_PERMITTED,  /* none is open any more */
 	MANAGER_EV_INTERRUPT,
 	MANAGER_EV_PAUSE,

@@ -175,7 +175,8 @@ test('a permission question waits for a person in ask mode', async () => {
   const script = { turns: [{ steps: [{ permission: { title: 'Create hello.txt?', kind: 'edit', options, allowed: [edit], rejected: [] } }] }] };
   const [agent] = await create(script, { permission: 'ask' });
   const asked = await stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e.body, 'the question', 30000, { agent });
-  await stack.untilState(agent, 'waiting');
+  const { reason } = await stack.untilState(agent, 'waiting');
+  assert.equal(reason, `asks: Create hello.txt? (permission ${asked.id}: yes no)`);
   await assert.rejects(stack.ask('agent.permission', { agent, permission: asked.id, option: 'perhaps' }).then(() =>
     stack.until((e) => e.kind === 'trouble', 'an objection', 1500, { agent }).then(() => { throw new Error('refused'); })));
   await stack.ask('agent.permission', { agent, permission: asked.id, option: 'yes' });

@@ -377,12 +377,15 @@ static void troubles(void **state)
 static void permission_waits(void **state)
 {
 	struct manager m = in_turn(true);
+	struct manager_event asked = {.kind = MANAGER_EV_ASKED, .reason = "asks: Create a.txt?"};
 
 	(void)state;
-	step(&m, MANAGER_EV_ASKED, 0);
+	manager_step(&m, &asked, 0);
 	assert_string_equal(manager_state(&m), "waiting");
+	assert_string_equal(m.reason, "asks: Create a.txt?");
 	step(&m, MANAGER_EV_PERMITTED, 0);
 	assert_string_equal(manager_state(&m), "working");
+	assert_string_equal(m.reason, "");
 }
 
 static void finish_by_a_person(void **state)
