@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints the events of 100x as they happen, with nothing but Debian's nng-utils and a
-# shell: one line an event, "stream/subject kind id", and the body on the line below.
+# shell: a header line, "stream/subject kind id v1", and the body on the line below. No
+# line end follows the body; for one JSON object a line there is `100x events -f --json`.
 #
 #   docs/examples/subscribe.sh [PREFIX]     PREFIX: "agent/7 " for one agent, "" for all
 set -eu
