@@ -14,6 +14,10 @@
 
 enum acp_waiting { WAIT_NOTHING, WAIT_INITIALIZE, WAIT_NEW, WAIT_LOAD, WAIT_PROMPT };
 
+/* Of all agents of this process: an answer to one that has crashed meanwhile must not
+ * fit a question of the next. */
+static int64_t last_permission;
+
 struct open_permission {
 	int64_t key; /* 0: free */
 	cJSON *id;
@@ -32,7 +36,6 @@ struct acp {
 	bool ready, loading, ending;
 	int bad_lines;
 	struct open_permission permissions[ACP_MAX_PERMISSIONS];
-	int64_t next_permission;
 	struct err why; /* of the end */
 };
 
@@ -208,7 +211,7 @@ static void on_permission(struct acp *a, const struct rpc *m)
 
 		if (p->key)
 			continue;
-		p->key = ++a->next_permission;
+		p->key = ++last_permission;
 		p->id = cJSON_Duplicate(m->id, true);
 		a->handler->permission(a->arg, p->key, m->params);
 		return;

@@ -188,6 +188,19 @@ test('a permission question waits for a person in ask mode', async () => {
   assert.deepEqual(answers.map((e) => [e.body.by, e.body.option]), [['policy', 'yes']]);
 });
 
+test('an answer to a question of a crashed agent does not fit the next question', async () => {
+  const options = [{ id: 'yes', name: 'Allow', kind: 'allow_once' }, { id: 'no', name: 'Reject', kind: 'reject_once' }];
+  const [agent] = await create({ turns: [{ steps: [{ permission: { title: 'Go on?', kind: 'edit', options, allowed: [{ exit: 3 }], rejected: [] } }] }] },
+    { permission: 'ask' });
+  const asked = (after) => stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e, 'a question', 30000, { agent, after });
+  const first = await asked(0);
+  await stack.ask('agent.permission', { agent, permission: first.body.id, option: 'yes' });
+  const second = await asked(first.id);
+  assert.notEqual(second.body.id, first.body.id);
+  await stack.ask('agent.permission', { agent, permission: second.body.id, option: 'no' });
+  await stack.untilState(agent, 'done');
+});
+
 test('failing tests go back as a turn', async () => {
   const [agent] = await create({ turns: [{ steps: [{ text: 'nothing\n' }] }, { steps: [edit] }] }, { test_command: 'test -f hello.txt' });
   await stack.untilState(agent, 'done');
