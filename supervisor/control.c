@@ -19,6 +19,7 @@
 	}
 
 static const struct json_field f_agent[] = {AGENT};
+static const struct json_field f_delete[] = {AGENT, {"discard", JSON_BOOL, false, 0, 0}};
 static const struct json_field f_create[] = {
 	{"repository", JSON_STRING, true, 1, 2047},
 	{"base", JSON_STRING, false, 0, 255},
@@ -95,7 +96,7 @@ static const struct method methods[] = {
 	{"agent.stop", call_agent_stop, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.retry", call_agent_retry, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.permission", call_agent_permission, METHOD_WRITE, FIELDS(f_permission)},
-	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_agent)},
+	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_delete)},
 	{"config.get", call_config_get, METHOD_READ, NULL, 0},
 	{"config.set", call_config_set, METHOD_WRITE, FIELDS(f_config)},
 	{"backup.make", call_backup_make, METHOD_LATER, NULL, 0},

@@ -232,12 +232,18 @@ static void removed(void *arg, const cJSON *answer, const struct err *failure)
 {
 	_cleanup_free_ struct removal *r = arg;
 	_cleanup_json_ cJSON *result = cJSON_CreateObject();
+	const char *saved = json_str(answer, "saved", NULL);
 	struct call *c = waiting_for(r->s, r->agent);
 	struct member *m = fleet_find(&r->s->fleet, r->agent);
 	struct err e;
 
-	(void)answer;
 	crash_point(CRASH_DELETE_REMOVED);
+	if (saved) {
+		json_add_str(result, "saved", saved);
+		json_add_str(result, "mirror", json_str(answer, "mirror", ""));
+		log_info("agent=%lld its work is kept as %s in %s", (long long)r->agent, saved,
+			json_str(answer, "mirror", ""));
+	}
 	if (failure)
 		e = *failure;
 	if (failure || forget(r->s, m, c, result, &e) < 0) {
@@ -261,7 +267,9 @@ static void removed(void *arg, const cJSON *answer, const struct err *failure)
 
 void call_agent_remove(struct supervisor *s, struct member *m)
 {
+	struct store_defaults defaults = supervisor_defaults(s);
 	_cleanup_json_ cJSON *question = cJSON_CreateObject();
+	_cleanup_json_ cJSON *task = store_task(s->store, m->task, &defaults, NULL);
 	struct removal *r = malloc(sizeof(*r));
 
 	if (!r)
@@ -270,6 +278,8 @@ void call_agent_remove(struct supervisor *s, struct member *m)
 	r->agent = m->id;
 	crash_point(CRASH_DELETE_BEGIN);
 	json_add_int(question, "agent", m->id);
+	json_add_str(question, "repository", json_str(task, "repository", ""));
+	cJSON_AddBoolToObject(question, "discard", m->discard);
 	errand_run(s, "remove", question, removed, r);
 }
 
@@ -286,5 +296,6 @@ int call_agent_delete(struct call *c, const cJSON *params, cJSON **result, struc
 		return -1;
 	}
 	c->agent = m->id;
+	m->discard = json_bool(params, "discard", false);
 	return tx_commit(c->s, e) < 0 ? -1 : CALL_LATER;
 }

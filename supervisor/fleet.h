@@ -31,6 +31,7 @@ struct member {
 	struct poll_next *poll; /* its open worker.next */
 	int64_t resent_ms;	/* when a resend was last asked for */
 	bool resend;		/* a gap is to be told */
+	bool discard;		/* deleted without saving its work */
 	bool told_full;		/* its worker takes the disk for full */
 
 	/* Inside a transaction: what will be, if it commits. */

@@ -150,6 +150,31 @@ static int check(const struct paths *paths, const cJSON *question, cJSON *answer
 	return 0;
 }
 
+/* What is only in the workspace is kept in the mirror, unless it is to be discarded. */
+static int save_work(const struct paths *paths, int64_t agent, const cJSON *question, cJSON *answer,
+	struct err *e)
+{
+	const char *repository = json_str(question, "repository", "");
+	char repo[PATHS_MAX], mirrors[PATHS_MAX], mirror[1024], ref[64];
+	struct giturl url;
+	bool saved;
+
+	if (!*repository || json_bool(question, "discard", false))
+		return 0;
+	snprintf(ref, sizeof ref, "refs/100x/agent-%lld", (long long)agent);
+	if (giturl_parse(repository, true, &url, e) < 0 || workspace_library_init(e) < 0)
+		return -1;
+	if (workspace_save(paths_agent(paths, agent, "repo", repo), paths_mirrors(paths, mirrors),
+		    &url, ref, &saved, mirror, e) < 0)
+		return err_wrap(e, "its work could not be saved (deleting with discard removes it "
+				   "all the same)");
+	if (saved) {
+		json_add_str(answer, "saved", ref);
+		json_add_str(answer, "mirror", mirror);
+	}
+	return 0;
+}
+
 static int remove_agent(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e)
 {
@@ -158,7 +183,6 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
-	(void)answer;
 	*field = "agent";
 	if (agent <= 0)
 		return err_set(e, ERR_INVALID, "agent is not a number of an agent");
@@ -168,6 +192,9 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 	fd = open(paths_agent(paths, agent, "lock", lock), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, ERR_CONFLICT, "a worker still holds %s", folder);
+	*field = NULL;
+	if (save_work(paths, agent, question, answer, e) < 0)
+		return -1;
 	crash_point(CRASH_REMOVE_BEGIN);
 	if (workspace_remove(folder, e) < 0)
 		return -1;

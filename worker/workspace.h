@@ -80,6 +80,13 @@ int workspace_push(struct workspace *w, const struct workspace_auth *auth,
  * whoever held them is known to be dead. Never fails: what stays is found by the next git. */
 void workspace_unlock(const char *git_dir);
 
+/* Before path is removed: keeps what is only in it (commits beyond the base, and what is
+ * neither committed nor ignored, as one more commit) in the mirror under ref
+ * ("refs/100x/agent-7"), other branches under ref.heads/, and checks that it is all there.
+ * *saved false: there was nothing. mirror_path: 1024 bytes. */
+int workspace_save(const char *path, const char *mirrors, const struct giturl *url, const char *ref,
+	bool *saved, char *mirror_path, struct err *e);
+
 /* Removes a folder tree without following symlinks. */
 int workspace_remove(const char *path, struct err *e);
 

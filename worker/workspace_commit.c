@@ -65,7 +65,7 @@ static int settle_head(
 	return rc < 0 ? rc : git_repository_set_head(repo, ref);
 }
 
-static int stage_all(git_repository *repo, git_oid *tree_id)
+int workspace_stage(git_repository *repo, git_oid *tree_id)
 {
 	_cleanup_git_(index) git_index *index = NULL;
 	char all[] = "*";
@@ -121,7 +121,7 @@ int workspace_commit_all(struct workspace *w, const char *message, char *hash, s
 	if (rc == 0)
 		rc = settle_head(repo, w, ref, &tip);
 	if (rc == 0)
-		rc = stage_all(repo, &tree_id);
+		rc = workspace_stage(repo, &tree_id);
 	crash_point(CRASH_COMMIT_STAGED);
 	if (rc == 0)
 		rc = commit_tree(repo, w, ref, &tree_id, &tip, message, hash);

@@ -49,6 +49,9 @@ int workspace_git_error(struct err *e, int code, const char *fmt, ...)
  * writes into .git/config, .git/commondir or a .git file has no effect on us. */
 int workspace_repository(const char *path, git_repository **out, struct err *e);
 
+/* Puts all that is not ignored into the index, and that into a tree. libgit2's code. */
+int workspace_stage(git_repository *repo, git_oid *tree_id);
+
 /* <mirrors>/<hash><suffix> into out (1024 bytes). */
 int workspace_mirror_path(const char *mirrors, const struct giturl *url, const char *suffix,
 	char *out, struct err *e);

@@ -66,10 +66,12 @@ static int give(struct ctl *c, const struct args *a, const struct order *o)
 	if (c->json)
 		fputs("{\"agents\":[", stdout);
 	for (size_t i = 0, told = 0; i < count; i++) {
+		_cleanup_json_ cJSON *answer = NULL;
 		cJSON *params = cJSON_CreateObject();
+		const char *saved;
 
 		json_add_int(params, "agent", ids[i]);
-		if (ctl_ask(c, o->method, params, o->timeout_ms, NULL, &e) < 0) {
+		if (ctl_ask(c, o->method, params, o->timeout_ms, &answer, &e) < 0) {
 			err_wrap(&e, "agent %lld", (long long)ids[i]);
 			code = ctl_fail(c, &e);
 			if (c->away)
@@ -80,6 +82,10 @@ static int give(struct ctl *c, const struct args *a, const struct order *o)
 			printf("%s%lld", told++ ? "," : "", (long long)ids[i]);
 		else
 			printf("Agent %lld %s.\n", (long long)ids[i], o->done);
+		saved = json_str(answer, "saved", NULL);
+		if (saved && !c->json)
+			printf("Its work is kept as %s in %s.\n", saved,
+				json_str(answer, "mirror", ""));
 	}
 	if (c->json)
 		puts("]}");

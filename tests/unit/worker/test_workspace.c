@@ -345,6 +345,41 @@ static void commits_what_was_left(void **state)
 	workspace_free(w);
 }
 
+static bool saved(struct place *p)
+{
+	char mirror[1024];
+	bool any;
+
+	if (workspace_save(p->repo, p->mirrors, &p->url, "refs/100x/agent-7", &any, mirror, &p->e) <
+		0)
+		fail_msg("%s", p->e.text);
+	return any;
+}
+
+static void what_is_only_here_is_saved(void **state)
+{
+	struct place *p = *state;
+
+	workspace_free(opened(p, "main"));
+	assert_false(saved(p));
+	run(p, "cd agents/7/repo; git checkout -qb aside; echo s > side.txt; git add side.txt; git "
+	       "commit -qm aside; git checkout -q agent-7; echo c > committed.txt; git add .; git "
+	       "commit -qm work; echo more >> a.txt; rm sub/b.txt; echo n > new.txt; git add "
+	       "new.txt; "
+	       "echo u > untracked.txt");
+	assert_true(saved(p));
+	assert_true(saved(p)); /* twice does no harm */
+	assert_int_equal(workspace_remove(p->repo, &p->e), 0);
+	workspace_free(opened(p, "main")); /* the mirror is brought up to date: it keeps them */
+	run(p, "git clone -q mirrors/*.git back; cd back; git fetch -q origin "
+	       "refs/100x/agent-7 && git checkout -q FETCH_HEAD; test \"$(cat a.txt new.txt "
+	       "untracked.txt committed.txt | tr -d '\\n')\" = onemorenuc; test ! -e sub/b.txt; "
+	       "git "
+	       "fetch -q origin refs/100x/agent-7.heads/aside; git show FETCH_HEAD:side.txt | grep "
+	       "-q "
+	       "s; cd ..; cd mirrors/*.git; git fsck --strict");
+}
+
 static void branch_follows_the_agent(void **state)
 {
 	struct place *p = *state;
@@ -675,6 +710,7 @@ int main(void)
 		WITH_PLACE(diff_tells_every_kind_of_change),
 		WITH_PLACE(diff_stays_within_its_bounds),
 		WITH_PLACE(commits_what_was_left),
+		WITH_PLACE(what_is_only_here_is_saved),
 		WITH_PLACE(branch_follows_the_agent),
 		WITH_PLACE(pushes_once_and_never_by_force),
 		WITH_PLACE(push_to_a_working_tree_is_told),
