@@ -71,6 +71,8 @@ static int give(struct ctl *c, const struct args *a, const struct order *o)
 		const char *saved;
 
 		json_add_int(params, "agent", ids[i]);
+		if (args_has(a, "discard"))
+			cJSON_AddBoolToObject(params, "discard", true);
 		if (ctl_ask(c, o->method, params, o->timeout_ms, &answer, &e) < 0) {
 			err_wrap(&e, "agent %lld", (long long)ids[i]);
 			code = ctl_fail(c, &e);

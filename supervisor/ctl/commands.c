@@ -78,6 +78,7 @@ static const struct args_option tell_options[] = {
 
 static const struct args_option delete_options[] = {
 	{"yes", 'y', NULL, "needed to delete all"},
+	{"discard", 0, NULL, "remove work that is nowhere else too, without saving it"},
 	{0},
 };
 

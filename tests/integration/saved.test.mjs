@@ -41,6 +41,9 @@ test('a deleted agent\'s work is kept in the mirror, and told where', async () =
     const { code, stdout, stderr } = await stack.ctl('delete', String(cli));
     assert.equal(code, 0, stderr);
     assert.match(stdout, new RegExp(`kept as refs/100x/agent-${cli} in .*mirrors`));
+    const unwanted = await create();
+    assert.doesNotMatch((await stack.ctl('delete', '--discard', String(unwanted))).stdout, /kept/);
+    await assert.rejects(git(mirror, 'rev-parse', '--verify', '-q', `refs/100x/agent-${unwanted}`));
   } finally {
     assert.deepEqual(await stack.stop(), []);
   }
