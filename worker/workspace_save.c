@@ -150,6 +150,8 @@ static int verify(const char *mirror_path, const git_oid *kept)
 		rc = git_revwalk_new(&walk, mirror);
 	if (rc == 0)
 		rc = git_revwalk_push(walk, kept);
+	if (rc == 0)
+		rc = git_revwalk_hide_glob(walk, HEADS "*");
 	while (rc == 0 && (rc = git_revwalk_next(&id, walk)) == 0)
 		;
 	if (rc == GIT_ITEROVER)
