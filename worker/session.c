@@ -175,6 +175,8 @@ static char *print(const struct session *s)
 	json_add_int(j, "saves", s->saves);
 	cJSON_AddItemToObject(j, "manager", write_manager(&s->manager));
 	json_add_int(j, "command", s->command);
+	json_add_int(j, "telling", s->telling);
+	json_add_int(j, "telling_seq", s->telling_seq);
 	json_add_str(j, "acp_session", s->acp_session);
 	json_add_str(j, "prompt", s->prompt);
 	cJSON_AddBoolToObject(j, "prompt_open", s->prompt_open);
@@ -205,6 +207,8 @@ static void fill(struct session *s, const cJSON *j)
 	s->saves = json_int(j, "saves", 0);
 	read_manager(json_get(j, "manager"), &s->manager);
 	s->command = json_int(j, "command", 0);
+	s->telling = json_int(j, "telling", 0);
+	s->telling_seq = json_int(j, "telling_seq", 0);
 	session_set(&s->acp_session, json_str(j, "acp_session", NULL));
 	session_set(&s->prompt, json_str(j, "prompt", NULL));
 	s->prompt_open = json_bool(j, "prompt_open", false);

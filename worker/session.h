@@ -50,7 +50,9 @@ struct session {
 	int hot_fd[2];
 	bool fresh; /* nothing was stored: the agent's first start */
 	struct manager manager;
-	int64_t command; /* last command taken over */
+	int64_t command;     /* last command taken over */
+	int64_t telling;     /* command whose message is being told, as the event ... */
+	int64_t telling_seq; /* ... of this seq: it is told once that one exists */
 	char *acp_session;
 	char *prompt;	   /* text of the prompt under way, or the last one */
 	bool prompt_open;  /* sent and its end not told yet */

@@ -183,6 +183,8 @@ void start_on_hello(void *arg, const cJSON *result)
 		fatal(w, &e);
 		return;
 	}
+	if (link_last(w->link) < w->session.telling_seq)
+		w->session.telling = 0; /* cut off before its event was written */
 	if (!take_up(w)) {
 		worker_quit(w, 0);
 		return;

@@ -290,13 +290,19 @@ static void on_signal(uv_signal_t *s, int number)
 
 /* --- commands --- */
 
-static void take_message(struct worker *w, int64_t n, const cJSON *body)
+/* Event and session are two files: which event it will be is recorded before, so that a
+ * worker that gets the command again knows whether it was told. */
+static void tell_message(struct worker *w, int64_t n, const char *from, const char *text)
 {
-	const char *from = json_str(body, "from", "person"), *text = json_str(body, "text", "");
-	struct manager_event ev = {.kind = MANAGER_EV_TELL, .delay_ms = -1};
-	cJSON *event = cJSON_CreateObject();
+	cJSON *event;
 	char to[32];
 
+	if (w->session.telling == n)
+		return;
+	w->session.telling = w->blocked ? 0 : n; /* what is held back has no seq yet */
+	w->session.telling_seq = link_last(w->link) + 1;
+	worker_save(w, false);
+	event = cJSON_CreateObject();
 	snprintf(to, sizeof to, "agent/%lld", (long long)w->agent);
 	json_add_str(event, "direction", "in");
 	json_add_str(event, "from", from);
@@ -305,6 +311,15 @@ static void take_message(struct worker *w, int64_t n, const cJSON *body)
 	json_add_int(event, "command", n);
 	json_add_int(event, "turn", w->session.manager.turn);
 	worker_emit(w, EVENT_MESSAGE, event);
+}
+
+static void take_message(struct worker *w, int64_t n, const cJSON *body)
+{
+	const char *from = json_str(body, "from", "person"), *text = json_str(body, "text", "");
+	struct manager_event ev = {.kind = MANAGER_EV_TELL, .delay_ms = -1};
+
+	tell_message(w, n, from, text);
+	w->session.command = n;
 	session_add_message(&w->session, from, text);
 	ev.from_person = strncmp(from, "agent/", 6) != 0;
 	worker_step(w, &ev);
@@ -323,10 +338,10 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 	}
 	log_info("agent=%lld command %lld: %s", (long long)w->agent, (long long)n, kind);
 	crash_point(CRASH_COMMAND_CAME);
-	w->session.command = n;
 	if (!strcmp(kind, "tell"))
 		take_message(w, n, body);
-	else if (!strcmp(kind, "interrupt"))
+	w->session.command = n;
+	if (!strcmp(kind, "interrupt"))
 		worker_event(w, MANAGER_EV_INTERRUPT, NULL);
 	else if (!strcmp(kind, "pause"))
 		worker_event(w, MANAGER_EV_PAUSE, NULL);
@@ -338,7 +353,7 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 		worker_event(w, MANAGER_EV_FINISH, NULL);
 	else if (!strcmp(kind, "permission"))
 		coder_permit(w, json_str(body, "permission", ""), json_str(body, "option", ""));
-	else
+	else if (strcmp(kind, "tell") != 0)
 		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
 	crash_point(CRASH_COMMAND_DONE);
 	if (worker_save(w, true) < 0)
