@@ -38,9 +38,20 @@ function checkSeen(events, seen, deleted, problems) {
   }
 }
 
-// A message to an agent that was accepted is told once.
-function checkMessages(events, told, problems) {
+async function query(world, sql) {
+  const code = 'import json,sqlite3,sys;print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))';
+  const { stdout, stderr } = await run('python3', ['-c', code, path.join(world.stack.stateDir, 'tasks.db'), sql]);
+  if (!stdout) throw new Error(`${sql}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+// A message to an agent that was accepted is told once, or kept for when the agent goes on.
+async function checkMessages(world, events, told, problems) {
   const times = new Map();
+  for (const [agent, text] of await query(world, "SELECT agent_id, json_extract(c.body,'$.text') FROM commands c "
+    + "JOIN agents a ON a.id = agent_id WHERE c.kind = 'tell' AND n > command_done AND state IN ('done','failed','stopped')")) {
+    times.set(`${agent} ${text}`, 1);
+  }
   for (const e of events) {
     if (e.kind !== 'message' || e.body.direction !== 'in') continue;
     const key = `${e.subject} ${e.body.text}`;
@@ -75,9 +86,8 @@ async function checkEffects(world, rows, events, problems) {
 }
 
 async function checkDatabase(world, problems) {
-  const code = 'import sqlite3,sys;print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[0])';
-  const { stdout, stderr } = await run('python3', ['-c', code, path.join(world.stack.stateDir, 'tasks.db')]);
-  if (stdout.trim() !== 'ok') problems.push(`integrity_check: ${stdout}${stderr}`);
+  const [[answer]] = await query(world, 'PRAGMA integrity_check');
+  if (answer !== 'ok') problems.push(`integrity_check: ${answer}`);
 }
 
 function* files(folder, under = '') {
@@ -109,7 +119,7 @@ export async function check(world, told = []) {
   const deleted = new Set(events.filter((e) => e.kind === 'deleted').map((e) => `agent/${e.subject}`));
   checkOrder(events, problems);
   checkSeen(events, world.listener?.seen ?? [], deleted, problems);
-  checkMessages(events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
+  await checkMessages(world, events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
   await checkEffects(world, rows, events, problems);
   await checkDatabase(world, problems);
   return { problems, rows, events };

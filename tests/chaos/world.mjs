@@ -299,6 +299,7 @@ export class World {
       this.ending = true;
       const { signal } = await deadline(supervisor.ended, 20000 * patience, 'the supervisor to end');
       if (signal !== 'SIGKILL') break;
+      await this.answers(); // before, SIGTERM would just end it
     }
     this.stopping = true;
     const rest = [...this.stack.children];
