@@ -19,7 +19,10 @@ async function mountSmall(t) {
   if (process.getuid() !== 0) return t.skip('mounting a small file system needs root'), null;
   const folder = await mkdtemp(path.join(tmpdir(), '100x-small-'));
   const { code, stderr } = await run('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', folder]);
-  if (code === 0) return folder;
+  if (code === 0) {
+    t.after(() => unmount(folder)); // also when the test fails
+    return folder;
+  }
   await rmdir(folder);
   t.skip(`a small file system cannot be mounted here: ${stderr.trim()}`);
   return null;
@@ -60,7 +63,10 @@ async function checkWhole(stack, agents) {
 async function startSmall(folder) {
   const stack = await startStack({ supervisor: false });
   stack.stateDir = path.join(folder, 'state');
-  await stack.startSupervisor();
+  await stack.startSupervisor().catch(async (error) => {
+    await stack.stop();
+    throw error;
+  });
   await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(flood)], max_working: 3 } });
   return stack;
 }
@@ -116,7 +122,6 @@ test('agents that flood pause with the reason, keep every event, and go on', asy
     await checkWhole(stack, [...agents, late]);
   } finally {
     assert.deepEqual(await stack.stop(), []);
-    await unmount(folder);
   }
 });
 
@@ -145,6 +150,5 @@ test('a supervisor killed on a full disk refuses to start with the reason; with 
     assert.match(paused[0].body.reason, /^disk full: /, 'the worker alone paused too');
   } finally {
     assert.deepEqual(await stack.stop(), []);
-    await unmount(folder);
   }
 });
