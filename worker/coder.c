@@ -103,7 +103,7 @@ static bool may_restart(struct worker *w)
 	return true;
 }
 
-static void on_unlocked(void *arg, const struct err *e)
+static void on_tidied(void *arg, const struct err *e)
 {
 	struct worker *w = arg;
 
@@ -118,7 +118,7 @@ static void on_restart_timer(uv_timer_t *t)
 {
 	struct worker *w = t->data;
 
-	tree_unlock(w->tree, on_unlocked, w);
+	tree_tidy(w->tree, on_tidied, w);
 }
 
 static void on_lost(void *arg, const struct err *why)

@@ -9,7 +9,7 @@
 #include "shared/cleanup.h"
 #include "worker/workspace_identity.h"
 
-enum job_kind { JOB_OPEN, JOB_LOOK, JOB_COMMIT, JOB_PUSH, JOB_UNLOCK };
+enum job_kind { JOB_OPEN, JOB_LOOK, JOB_COMMIT, JOB_PUSH, JOB_TIDY };
 
 struct job {
 	struct job *next;
@@ -124,12 +124,12 @@ static int look(struct tree *t, struct job *j, struct err *e)
 	return j->diff ? 0 : -1;
 }
 
-static int unlock(const struct tree *t)
+static int tidy(const struct tree *t)
 {
 	char git_dir[1200];
 
 	snprintf(git_dir, sizeof git_dir, "%s/.git", t->spec.path);
-	workspace_unlock(git_dir);
+	workspace_tidy(git_dir);
 	return 0;
 }
 
@@ -146,8 +146,8 @@ static int run(struct tree *t, struct job *j, struct err *e)
 		return workspace_commit_all(t->workspace, j->message, j->hash, e);
 	case JOB_PUSH:
 		return workspace_push(t->workspace, &t->spec.auth, on_progress, t, e);
-	case JOB_UNLOCK:
-		return unlock(t);
+	case JOB_TIDY:
+		return tidy(t);
 	}
 	return -1;
 }
@@ -171,7 +171,7 @@ static void answer(struct job *j)
 	switch (j->kind) {
 	case JOB_OPEN:
 	case JOB_PUSH:
-	case JOB_UNLOCK:
+	case JOB_TIDY:
 		((tree_done_cb)j->cb)(j->arg, e);
 		return;
 	case JOB_LOOK:
@@ -279,9 +279,9 @@ void tree_push(struct tree *t, tree_done_cb cb, void *arg)
 	start(t);
 }
 
-void tree_unlock(struct tree *t, tree_done_cb cb, void *arg)
+void tree_tidy(struct tree *t, tree_done_cb cb, void *arg)
 {
-	add(t, JOB_UNLOCK, (void *)cb, arg);
+	add(t, JOB_TIDY, (void *)cb, arg);
 	start(t);
 }
 

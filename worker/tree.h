@@ -48,8 +48,8 @@ void tree_look(struct tree *t, tree_look_cb cb, void *arg);
 /* hash "": there was nothing to commit. */
 void tree_commit(struct tree *t, const char *message, tree_commit_cb cb, void *arg);
 void tree_push(struct tree *t, tree_done_cb cb, void *arg);
-/* Removes git's lock files, after the coding agent that may have held them has died. */
-void tree_unlock(struct tree *t, tree_done_cb cb, void *arg);
+/* Removes what a killed git left, after the coding agent that ran it has died. */
+void tree_tidy(struct tree *t, tree_done_cb cb, void *arg);
 /* Calls off what is under way (clone, fetch, push): its callback gets ERR_CANCELLED. */
 void tree_cancel(struct tree *t);
 bool tree_idle(const struct tree *t);

@@ -330,7 +330,7 @@ static int reopen(struct workspace *w, struct err *e)
 
 	/* Whoever worked in here before is dead. */
 	snprintf(git_dir, sizeof git_dir, "%s/.git", w->path);
-	workspace_unlock(git_dir);
+	workspace_tidy(git_dir);
 	if (workspace_repository(w->path, &repo, e) < 0)
 		return -1;
 	rc = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF);

@@ -135,24 +135,6 @@ int workspace_mirror_path(
 	return 0;
 }
 
-/* A killed fetch leaves its half-written pack behind; under the lock nobody else's can be there. */
-static void drop_torn_packs(const char *mirror)
-{
-	char folder[1100], path[1400];
-	_cleanup_closedir_ DIR *dir = NULL;
-	const struct dirent *entry;
-
-	snprintf(folder, sizeof folder, "%s/objects/pack", mirror);
-	dir = opendir(folder);
-	while (dir && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "pack_git2_", 10) != 0 &&
-			strncmp(entry->d_name, "tmp_", 4) != 0)
-			continue;
-		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-		unlink(path);
-	}
-}
-
 /* With an empty configuration: nothing rewrites the URL, and libgit2 1.5 matches no
  * patterns in it, which leaks 20 KB each with PCRE2. */
 static int open_mirror(const char *path, git_repository **repo, struct err *e)
@@ -240,8 +222,7 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 			return err_errno(e, "lock %s", lock_path);
 	if (open_mirror(path, &repo, e) < 0)
 		return -1;
-	drop_torn_packs(path);
-	workspace_unlock(path);
+	workspace_tidy(path); /* under the lock nobody else works in it */
 	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)

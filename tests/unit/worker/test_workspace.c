@@ -439,7 +439,7 @@ static void push_to_a_working_tree_is_told(void **state)
 }
 
 /* What a killed git leaves behind stops neither the agent's next git nor ours. */
-static void locks_of_the_dead_are_removed(void **state)
+static void leftovers_of_the_dead_are_removed(void **state)
 {
 	struct place *p = *state;
 	struct workspace *w = opened(p, "main");
@@ -447,10 +447,11 @@ static void locks_of_the_dead_are_removed(void **state)
 
 	workspace_free(w);
 	output(p, "touch .git/index.lock .git/HEAD.lock .git/refs/heads/agent-7.lock kept.lock");
-	output(p, "touch $(echo ../../../mirrors/*.git)/refs/heads/main.lock");
+	output(p, "mkdir -p .git/objects/0a; touch .git/objects/0a/tmp_obj_x");
+	output(p, "cd ../../../mirrors/*.git; touch refs/heads/main.lock objects/pack/tmp_pack_x");
 	w = opened(p, "main");
-	assert_string_equal(output(p, "find .git -name '*.lock'"), "");
-	assert_string_equal(output(p, "find ../../../mirrors/*.git -name '*.lock'"), "");
+	assert_string_equal(
+		output(p, "find .git ../../../mirrors/*.git -name '*.lock' -o -name 'tmp_*'"), "");
 	assert_int_equal(workspace_commit_all(w, "kept", hash, &p->e), 0);
 	assert_int_equal(strlen(hash), 40);
 	assert_string_equal(output(p, "git ls-files kept.lock"), "kept.lock");
@@ -714,7 +715,7 @@ int main(void)
 		WITH_PLACE(branch_follows_the_agent),
 		WITH_PLACE(pushes_once_and_never_by_force),
 		WITH_PLACE(push_to_a_working_tree_is_told),
-		WITH_PLACE(locks_of_the_dead_are_removed),
+		WITH_PLACE(leftovers_of_the_dead_are_removed),
 		WITH_PLACE(can_be_called_off),
 		WITH_PLACE(repository_content_has_no_effect),
 		WITH_PLACE(submodule_commands_are_refused),

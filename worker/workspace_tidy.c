@@ -1,0 +1,63 @@
+/* A killed git leaves its lock files behind (index.lock, HEAD.lock, refs/…/main.lock), and
+ * every git after it refuses to write; and half-written objects and packs, which stay for
+ * ever, since nothing here collects garbage. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/cleanup.h"
+#include "shared/log.h"
+#include "worker/workspace.h"
+
+#define TIDY_MAX_DEPTH 32 /* of folders below refs */
+
+static bool is_lock(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".lock") == 0;
+}
+
+/* As git and libgit2 name what is being written. */
+static bool is_torn(const char *name)
+{
+	return strncmp(name, "tmp_", 4) == 0 || strncmp(name, "pack_git2_", 10) == 0;
+}
+
+static int tidy_folder(int parent_fd, const char *name, int depth, bool (*goes)(const char *))
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int removed = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while ((entry = readdir(dir))) {
+		if (entry->d_type == DT_DIR && depth > 0 && entry->d_name[0] != '.')
+			removed += tidy_folder(dirfd(dir), entry->d_name, depth - 1, goes);
+		else if (entry->d_type == DT_REG && goes(entry->d_name) &&
+			 unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+			removed++;
+	}
+	return removed;
+}
+
+void workspace_tidy(const char *git_dir)
+{
+	_cleanup_close_ int fd = open(git_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int removed;
+
+	if (fd < 0)
+		return;
+	removed = tidy_folder(fd, ".", 0, is_lock) +
+		  tidy_folder(fd, "refs", TIDY_MAX_DEPTH, is_lock) +
+		  tidy_folder(fd, "objects", 1, is_torn);
+	if (removed > 0)
+		log_info("%s: removed %d files that a killed git left", git_dir, removed);
+}
