@@ -1,7 +1,7 @@
 // Random kills: real processes die by SIGKILL at random moments while ten agents work, and
 // the checker proves that nothing was lost, doubled or left behind.
 //
-//   node tests/chaos/chaos.mjs [--seed N] [--kills N] [--minutes M] [--agents N]
+//   node tests/chaos/chaos.mjs [--seed N] [--kills N] [--minutes M] [--agents N] [--machine]
 //
 // The seed decides who dies when (the machine's own timing it cannot decide); it is printed.
 import path from 'node:path';
@@ -48,6 +48,13 @@ async function killOne(world, random, run) {
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
 }
 
+// What a power cut does: nothing of ours is left, then everything starts again.
+async function killMachine(world, run) {
+  world.killAll();
+  run.kills++;
+  run.answers.push(await world.answers());
+}
+
 async function tellSomeone(world, random, run) {
   if (!run.active.length) return;
   const agent = random.of(run.active);
@@ -61,10 +68,11 @@ async function tellSomeone(world, random, run) {
 }
 
 // Runs until `kills` have died or `minutes` are over. Answers { problems, … }.
-export async function chaos({ seed, kills = 300, minutes = 4, agents = 10, gapMs = 700 }) {
+// machine: every kill takes all processes at once.
+export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false }) {
   const random = randomFrom(seed);
   const run = { over: false, kills: 0, active: [], answers: [], told: [] };
-  const world = await World.start({ maxWorking: agents });
+  const world = await World.start({ maxWorking: agents, turnMs });
   try {
     await world.up();
     await world.webuiAnswers();
@@ -74,7 +82,8 @@ export async function chaos({ seed, kills = 300, minutes = 4, agents = 10, gapMs
     while (run.kills < kills && Date.now() < end && !run.failure) {
       await pause(random.below(gapMs));
       if (random.next() < 0.3) await tellSomeone(world, random, run);
-      await killOne(world, random, run);
+      if (machine) await killMachine(world, run);
+      else await killOne(world, random, run);
     }
     run.over = true;
     await feeding;
@@ -101,11 +110,11 @@ export function describe(seed, result) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { seed: { type: 'string' }, kills: { type: 'string' },
-    minutes: { type: 'string' }, agents: { type: 'string' } } });
+    minutes: { type: 'string' }, agents: { type: 'string' }, machine: { type: 'boolean' } } });
   const seed = Number(values.seed ?? Date.now() % 1000000);
   console.log(`seed ${seed} (${path.basename(process.argv[1])})`);
   const result = await chaos({ seed, kills: Number(values.kills ?? (values.minutes ? Infinity : 300)),
-    minutes: Number(values.minutes ?? 10), agents: Number(values.agents ?? 10) });
+    minutes: Number(values.minutes ?? 10), agents: Number(values.agents ?? 10), machine: values.machine });
   console.log(describe(seed, result));
   for (const reason of result.reasons) console.log(`  agent ${reason}`);
   for (const problem of result.problems.slice(0, 50)) console.log(`PROBLEM ${problem}`);

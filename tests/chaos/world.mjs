@@ -111,8 +111,9 @@ export class World {
     return world;
   }
 
-  // options: env, turnMs, maxWorking, webui (bool), listener (bool), script
-  async open({ env = {}, turnMs = 1200, maxWorking = 10, webui = true, listener = true, shared, script } = {}) {
+  // options: env, turnMs, maxWorking, webui, listener (bools), shared (as of openShared),
+  // script (of the scripted agent; null: real aider), files (of the repository)
+  async open({ env = {}, turnMs = 1200, maxWorking = 10, webui = true, listener = true, shared, script, files } = {}) {
     this.problems = [];
     this.kills = {};
     this.shared = shared ?? (await World.openShared());
@@ -122,7 +123,7 @@ export class World {
     this.dir = this.stack.dir;
     this.script = path.join(this.dir, 'script.json');
     this.repositoryName = `octo/r${this.shared.count++}`;
-    this.bare = seedRepository(this.shared.server.root, this.repositoryName);
+    this.bare = seedRepository(this.shared.server.root, this.repositoryName, files);
     this.pulls = [];
     this.shared.github.repositories.set(this.repositoryName, {
       name: this.repositoryName, defaultBranch: 'main', branches: null, collaborators: new Set(), pulls: this.pulls });
@@ -130,19 +131,20 @@ export class World {
     await mkdir(this.stack.runDir, { recursive: true, mode: 0o700 });
     if (listener) this.listener = new Listener(this.stack.url('events.ipc'));
     this.general = { max_working: maxWorking,
-      agent_command: [support('scripted_agent'), '--script', this.script, '--memory', '../session/memory'] };
+      agent_command: script === null ? [] : [support('scripted_agent'), '--script', this.script, '--memory', '../session/memory'] };
     this.stopping = false;
     this.wantsWebui = webui;
     this.port = webui ? await freePort() : 0;
   }
 
-  static async openShared() {
+  // A git server, the double of GitHub and a model, for one world or several.
+  static async openShared({ scripted = true } = {}) {
     const root = await mkdtemp(path.join(tmpdir(), '100x-chaos-'));
     const file = path.join(root, 'model.json');
     await writeFile(file, JSON.stringify(model));
     const server = await startGitHttp({ token: TOKEN, root: path.join(root, 'repositories') });
     const github = await startGithubDouble({ token: TOKEN, repositories: {} });
-    const practice = await startPracticeModel({ script: file });
+    const practice = await startPracticeModel(scripted ? { script: file } : {});
     return { root, server, github, model: practice, count: 1 };
   }
 
@@ -186,9 +188,11 @@ export class World {
     }
   }
 
-  // As the power switch would: everything at once.
+  // As the power switch would: everything at once; nothing is started meanwhile.
   killAll() {
-    for (const pid of this.all()) this.kill('all', pid);
+    for (let left = this.all(); left.length; left = this.all()) {
+      for (const pid of left) this.kill('all', pid);
+    }
   }
 
   // Starts what the driver is there to keep running, again whenever it dies.
