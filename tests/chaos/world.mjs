@@ -7,8 +7,10 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { deadline, freePort, patience, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { seedRepository, startGitHttp } from '../support/git_server.mjs';
 import { startGithubDouble } from '../support/github_double.mjs';
@@ -32,7 +34,7 @@ export function randomFrom(seed) {
 // What the scripted agent does in each turn: says something, works for a while, commits.
 export const work = (ms) => ({
   load_session: true,
-  turns: [{ steps: [{ text: 'started\n' }, { daemon: { seconds: 900, pid_file: '../session/daemon.pid' } }, { silence_ms: ms }, { run: 'date +%s.%N >> work.txt' },
+  turns: [{ steps: [{ text: 'started\n' }, { run: 'setsid sleep 900 </dev/null >/dev/null 2>&1 &' }, { silence_ms: ms }, { run: 'date +%s.%N >> work.txt' },
     { usage: { model: 'openai/x', tokens_in: 100, tokens_out: 10, tokens_cached: 1, dollars: 0.001 } },
     { text: 'half\n' }, { silence_ms: ms }, { commit: 'More work' }] }],
 });
@@ -47,6 +49,16 @@ const model = {
     { system: 'You are agent', answer: decide('/instruct work once more') },
   ],
 };
+
+function connects(socket) {
+  return new Promise((resolve) => {
+    const connection = net.connect(socket, () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', () => resolve(false));
+  });
+}
 
 function cmdline(pid) {
   try {
@@ -172,6 +184,13 @@ export class World {
     return found;
   }
 
+  // One agent's worker and coder: { worker, coder }.
+  processesOf(agent) {
+    const { worker, coder } = this.processes();
+    const own = worker.find((pid) => cmdline(pid)[cmdline(pid).indexOf('--agent') + 1] === String(agent));
+    return { worker: own, coder: coder.find((pid) => Number(stat(pid)[1]) === own) };
+  }
+
   // Every process that names our folder in its command line or environment.
   all() {
     return pids().filter((pid) => pid !== process.pid && mentions(pid, this.dir) && stat(pid)[0] !== 'Z' &&
@@ -228,9 +247,15 @@ export class World {
     this.stack.webui = this.spawn('100x-webui', ['--port', String(this.port)], () => this.startWebui());
   }
 
-  // How long the supervisor takes to answer, ms.
+  // How long the supervisor takes to answer, ms. Dialled only when somebody listens, since
+  // nngcat dials again after up to a second.
   async answers(limit = 10000) {
     const start = performance.now();
+    const socket = path.join(this.stack.runDir, 'control.ipc');
+    while (!(await connects(socket))) {
+      if (performance.now() - start > limit) throw new Error(`nobody listens at ${socket}`);
+      await pause(5);
+    }
     await this.stack.ask('status', undefined, undefined, Math.ceil(limit / 1000));
     return performance.now() - start;
   }
