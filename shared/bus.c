@@ -421,8 +421,12 @@ int bus_feed_next(struct bus_feed *f, int timeout_ms, const char **frame, size_t
 
 void bus_feed_close(struct bus_feed *f)
 {
-	if (!atomic_exchange(&f->closed, true))
-		bus_close(f->socket);
+	if (atomic_exchange(&f->closed, true))
+		return;
+	bus_close(f->socket);
+	/* nng's close may hang on a dialer that is just connecting, before it comes to who
+	 * waits for a frame. */
+	nng_aio_abort(f->aio, NNG_ECLOSED);
 }
 
 void bus_feed_free(struct bus_feed *f)
