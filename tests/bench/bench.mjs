@@ -1,4 +1,4 @@
-// The figures of docs/benchmarks.md, printed with the floors of this machine and the bars
+// The figures of speed and memory, printed with the floors of this machine and the bars
 // beside them. Nothing here gates: it prints what it measured.
 //
 //   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [start] [aider]
