@@ -9,6 +9,7 @@
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "shared/model.h"
+#include "supervisor/sweep.h"
 
 #define ENVIRONMENT_MAX 256 /* variables handed on */
 #define TAIL_BYTES 4096
@@ -17,7 +18,8 @@ struct launcher {
 	uv_loop_t *loop;
 	const struct paths *paths;
 	char program[PATHS_MAX];
-	char *environment[ENVIRONMENT_MAX + 1];
+	char *environment[ENVIRONMENT_MAX + 2]; /* room for the mark of one worker */
+	int n;
 };
 
 /* What a worker needs of our environment; keys it also finds in ~/.env by itself. A
@@ -36,6 +38,8 @@ static bool named(const char *entry, const char *name)
 
 static bool wanted(const char *entry)
 {
+	if (named(entry, SWEEP_MARK)) /* ours, if an agent started us: theirs is another */
+		return false;
 	for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++) {
 		if (named(entry, handed_on[i]))
 			return true;
@@ -46,7 +50,7 @@ static bool wanted(const char *entry)
 struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err *e)
 {
 	struct launcher *l = calloc(1, sizeof(*l));
-	int i, n = 0;
+	int i;
 
 	if (!l)
 		abort();
@@ -56,8 +60,8 @@ struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err
 		free(l);
 		return NULL;
 	}
-	for (i = 0; environ[i] && n < ENVIRONMENT_MAX; i++) {
-		if (wanted(environ[i]) && !(l->environment[n++] = strdup(environ[i])))
+	for (i = 0; environ[i] && l->n < ENVIRONMENT_MAX; i++) {
+		if (wanted(environ[i]) && !(l->environment[l->n++] = strdup(environ[i])))
 			abort();
 	}
 	return l;
@@ -93,7 +97,8 @@ static int open_log(const struct paths *p, int64_t agent, struct err *e)
 struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
 	void (*done)(void *arg, int code), void *arg, struct err *e)
 {
-	char agent_text[24], epoch_text[24];
+	char agent_text[24], epoch_text[24], mark[PATHS_MAX + 48];
+	struct child *child;
 	const char *argv[] = {l->program, "--agent", agent_text, "--epoch", epoch_text,
 		"--state-dir", l->paths->state_dir, "--run-dir", l->paths->run_dir, NULL};
 	struct child_spec spec = {.argv = argv, .env = (const char *const *)l->environment};
@@ -104,8 +109,12 @@ struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
 		return NULL;
 	snprintf(agent_text, sizeof(agent_text), "%lld", (long long)agent);
 	snprintf(epoch_text, sizeof(epoch_text), "%lld", (long long)epoch);
+	snprintf(mark, sizeof(mark), SWEEP_MARK "=%s/%s", l->paths->state_dir, agent_text);
+	l->environment[l->n] = mark;
 	spec.stdout_fd = spec.stderr_fd = fd;
-	return child_start(l->loop, &spec, &on, arg, e);
+	child = child_start(l->loop, &spec, &on, arg, e);
+	l->environment[l->n] = NULL;
+	return child;
 }
 
 struct child *launcher_errand(struct launcher *l, const char *kind, const struct child_events *on,

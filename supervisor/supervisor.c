@@ -38,18 +38,13 @@ static void watch_freed(uv_handle_t *h)
 static void look_at_disk(struct supervisor *s);
 static void on_disk(uv_timer_t *t);
 
-static void ended(struct member *m, int code)
+/* Nothing of it lives any more: only now it has ended, and may be started again. */
+static void swept(void *arg)
 {
-	struct agent_input in = {.event = AGENT_EXITED, .code = code};
+	struct member *m = arg;
+	struct agent_input in = {.event = AGENT_EXITED, .code = m->exit_code};
 
-	/* Whatever it left behind in its group goes with it. */
-	if (m->pid > 1)
-		kill(-m->pid, SIGKILL);
-	if (code == AGENT_CODE_UNKNOWN)
-		log_info("agent=%lld adopted worker pid=%d ended", (long long)m->id, m->pid);
-	else
-		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
-	if (code != 0)
+	if (m->exit_code != 0)
 		look_at_disk(m->supervisor);
 	in.no_room = m->supervisor->disk.full;
 	crash_point(CRASH_WORKER_EXITED);
@@ -58,6 +53,19 @@ static void ended(struct member *m, int code)
 	supervisor_happened(m->supervisor, m, &in);
 	if (m->supervisor->going_down)
 		supervisor_down(m->supervisor, false);
+}
+
+static void ended(struct member *m, int code)
+{
+	/* Whatever it left behind in its group goes with it. */
+	if (m->pid > 1)
+		kill(-m->pid, SIGKILL);
+	if (code == AGENT_CODE_UNKNOWN)
+		log_info("agent=%lld adopted worker pid=%d ended", (long long)m->id, m->pid);
+	else
+		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
+	m->exit_code = code;
+	sweep_agent(m->supervisor->sweeper, m->id, swept, m);
 }
 
 static void child_done(void *arg, int code)
@@ -124,6 +132,7 @@ static void spawn(struct supervisor *s, struct member *m)
 	}
 	crash_point(CRASH_WORKER_SPAWN_AFTER);
 	m->pid = child_pid(m->child);
+	cgroup_add(sweeper_cgroup(s->sweeper), m->id, m->pid);
 	m->pid_started = process_started(m->pid);
 	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
 		(long long)m->epoch);
@@ -363,11 +372,61 @@ static void load_row(void *arg, const struct store_agent_row *row)
 		queue_busy(&s->queue, 1);
 }
 
-static int take_up(struct supervisor *s, struct err *e)
+/* Agents of which processes were found at the start, each once. */
+struct left {
+	int64_t *agents;
+	size_t n;
+};
+
+static bool left_behind(const struct left *left, int64_t agent)
+{
+	size_t i = 0;
+
+	while (i < left->n && left->agents[i] != agent)
+		i++;
+	return i < left->n;
+}
+
+static void on_left(void *arg, int64_t agent, int pid)
+{
+	struct left *left = arg;
+
+	(void)pid;
+	if (left_behind(left, agent))
+		return;
+	left->agents = realloc(left->agents, (left->n + 1) * sizeof(*left->agents));
+	if (!left->agents)
+		abort();
+	left->agents[left->n++] = agent;
+}
+
+static void nobody_left(void *arg)
+{
+	(void)arg;
+}
+
+/* What a worker left that was killed together with the supervisor before. */
+static void sweep_left(struct supervisor *s, const struct left *left)
+{
+	struct member *m;
+
+	for (size_t i = 0; i < left->n; i++) {
+		m = fleet_find(&s->fleet, left->agents[i]);
+		if (m && m->watch)
+			continue; /* its worker lives */
+		log_info("agent=%lld left processes behind", (long long)left->agents[i]);
+		if (m)
+			m->exit_code = AGENT_CODE_UNKNOWN;
+		sweep_agent(s->sweeper, left->agents[i], m ? swept : nobody_left, m);
+	}
+}
+
+static int take_up_left(struct supervisor *s, const struct left *left, struct err *e)
 {
 	struct member *m;
 	int64_t started;
 	size_t i;
+	bool alive;
 	int pid;
 
 	if (store_agents_load(s->store, load_row, s, e) < 0 || tx_begin(s, true, e) < 0)
@@ -382,13 +441,30 @@ static int take_up(struct supervisor *s, struct err *e)
 		pid = m->pid;
 		started = m->pid_started;
 		m->pid = 0;
-		if (tx_load(s, m, adopt(s, m, pid, started), e) < 0) {
+		/* One that left something behind counts as running until that is gone. */
+		alive = adopt(s, m, pid, started) || left_behind(left, m->id);
+		if (tx_load(s, m, alive, e) < 0) {
 			tx_rollback(s);
 			return -1;
 		}
 	}
 	crash_point(CRASH_SUPERVISOR_ADOPTED);
-	return tx_commit(s, e);
+	if (tx_commit(s, e) < 0)
+		return -1;
+	sweep_left(s, left);
+	return 0;
+}
+
+static int take_up(struct supervisor *s, struct err *e)
+{
+	struct left left = {0};
+	int done;
+
+	sweep_look(s->paths.state_dir, on_left, &left);
+	cgroup_look(sweeper_cgroup(s->sweeper), on_left, &left);
+	done = take_up_left(s, &left, e);
+	free(left.agents);
+	return done;
 }
 
 static void on_hour(uv_timer_t *t)
@@ -498,6 +574,7 @@ static int start(struct supervisor *s, struct err *e)
 	timer(s, &s->disk_timer);
 	if (disk_open(&s->disk, s->paths.state_dir, e) < 0)
 		return -1;
+	s->sweeper = sweeper_new(s->loop, &s->paths);
 	s->launcher = launcher_new(s->loop, &s->paths, e);
 	if (!s->launcher)
 		return -1;
@@ -575,6 +652,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	crash_point(CRASH_SUPERVISOR_DOWN_END);
 	store_close(s->store);
 	launcher_free(s->launcher);
+	sweeper_free(s->sweeper);
 	queue_clear(&s->queue);
 	fleet_clear(&s->fleet);
 	outbox_clear(&s->outbox);

@@ -22,6 +22,7 @@
 #include "supervisor/poll.h"
 #include "supervisor/queue.h"
 #include "supervisor/store.h"
+#include "supervisor/sweep.h"
 
 #define SUPERVISOR_STARTS_AT_ONCE 8 /* workers started in one round of the loop */
 #define SUPERVISOR_RETRY_MS 1000    /* after the disk refused */
@@ -48,6 +49,7 @@ struct supervisor {
 	struct ingest ingest;
 	struct polls polls;
 	struct launcher *launcher;
+	struct sweeper *sweeper;
 	struct errands errands;
 	struct call *calls; /* under way, waiting for an errand or a worker's end */
 	int call_count;

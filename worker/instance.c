@@ -130,6 +130,8 @@ int instance_plain_env(struct instance_plan *p, const char *session_dir, struct 
 	add_variable(p, "HOME", home);
 	add_variable(p, "LANG", "C.UTF-8");
 	add_variable(p, "TMPDIR", tmp);
+	/* By which the supervisor finds what outlives a killed worker. */
+	add_variable(p, "HUNDREDX_AGENT", getenv("HUNDREDX_AGENT"));
 	return 0;
 }
 
