@@ -20,6 +20,8 @@
 #include "webui/port.h"
 
 #define EXTRA_HEADERS_MAX 2048
+#define DISCARD_MS 2000
+#define DISCARD_MAX (8 * 1024 * 1024)
 #define READ_STEP (64 * 1024)
 #define DESCRIPTORS_MAX 8192 /* looked at to find a connection's own */
 
@@ -47,6 +49,7 @@ struct http_exchange {
 	size_t extra_len;
 	char *body;
 	bool body_done; /* nothing of the request is left unread */
+	bool discard;	/* the rest of its body is to be read before closing */
 	int status;
 	int fd; /* -1: not looked for yet; -2: not found */
 };
@@ -129,6 +132,21 @@ static int on_http_error(struct mg_connection *conn, int status, const char *mes
 	return 0;
 }
 
+/* Closing with bytes unread would reset the connection, and the answer that says why
+ * could be lost with it: what is left of a body too large is read and thrown away. */
+static void discard_body(struct mg_connection *conn)
+{
+	int64_t end = clock_now_ms() + DISCARD_MS;
+	size_t left = DISCARD_MAX;
+	char step[16 * 1024];
+	int got;
+
+	do {
+		got = mg_read(conn, step, sizeof step);
+		left -= got > 0 ? (size_t)got : 0;
+	} while (got > 0 && left > sizeof step && clock_now_ms() < end);
+}
+
 static int on_request(struct mg_connection *conn)
 {
 	const struct mg_request_info *info = mg_get_request_info(conn);
@@ -140,6 +158,8 @@ static int on_request(struct mg_connection *conn)
 	if (info->num_headers >= MG_MAX_HEADERS)
 		return refuse(conn, 431);
 	s->handler(s->arg, &x);
+	if (x.discard)
+		discard_body(conn);
 	free(x.body);
 	return x.status ? x.status : 500;
 }
@@ -258,8 +278,10 @@ int http_body(struct http_exchange *x, const char **text, size_t *n, struct err 
 	int64_t end = clock_now_ms() + HTTP_REQUEST_TIMEOUT_MS;
 	size_t cap = 0, len = 0;
 
-	if (check_framing(x, e) < 0)
+	if (check_framing(x, e) < 0) {
+		x->discard = e->kind == ERR_LIMIT && !expect;
 		return -1;
+	}
 	if (!x->body_done && expect && !strcasecmp(expect, "100-continue"))
 		mg_write(x->conn, go_on, sizeof go_on - 1);
 	while (!x->body_done) {
@@ -275,9 +297,11 @@ int http_body(struct http_exchange *x, const char **text, size_t *n, struct err 
 		if (clock_now_ms() > end)
 			return err_set(e, ERR_UNAVAILABLE, "the body came too slowly");
 		len += (size_t)got;
-		if (len > HTTP_BODY_MAX)
+		if (len > HTTP_BODY_MAX) {
+			x->discard = true;
 			return err_set(
 				e, ERR_LIMIT, "the body is larger than %d bytes", HTTP_BODY_MAX);
+		}
 		x->body_done = got == 0 || x->info->content_length == (long long)len;
 	}
 	if (x->body)

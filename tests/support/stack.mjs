@@ -46,6 +46,7 @@ export async function run(command, args, options = {}) {
       if (error && typeof error.code !== 'number' && !error.signal) reject(error);
       else resolve({ code: error ? (error.code ?? 1) : 0, signal: error?.signal, stdout, stderr });
     });
+    options.started?.(child);
     child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(options.input ?? '');
   });
@@ -113,6 +114,7 @@ class Stack {
     this.runDir = path.join(dir, 'run');
     this.children = [];
     this.feeds = [];
+    this.asking = new Set(); // questions under way
   }
 
   url(name) {
@@ -144,7 +146,10 @@ class Stack {
     const request = JSON.stringify({ jsonrpc: '2.0', id, method, ...(params ? { params } : {}) });
     const { code, stdout, stderr } = await run('nngcat', ['--req0', '--dial', this.url('control.ipc'), '--raw',
       '--recv-maxsz', '4194304', '--recv-timeout', String(timeoutSeconds), '--send-timeout', String(timeoutSeconds),
-      '--async', '--data', request]);
+      '--async', '--data', request], { started: (child) => {
+      this.asking.add(child);
+      child.once('exit', () => this.asking.delete(child));
+    } });
     if (code !== 0 || !stdout) throw new Error(`${method}: no answer (${stderr.trim()})`);
     const answer = JSON.parse(stdout);
     if (answer.error) {
@@ -222,6 +227,12 @@ class Stack {
         });
       }
     }
+    // A question that nobody waits for any more, to a supervisor that did not start.
+    await Promise.all([...this.asking].map((child) => {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      return ended;
+    }));
     const left = await this.survivors();
     if (!process.env.KEEP_STACK) await rm(this.dir, { recursive: true, force: true });
     return left;
