@@ -118,7 +118,10 @@ export async function check(world, told = []) {
   const events = await world.stack.events();
   const deleted = new Set(events.filter((e) => e.kind === 'deleted').map((e) => `agent/${e.subject}`));
   checkOrder(events, problems);
-  checkSeen(events, world.listener?.seen ?? [], deleted, problems);
+  if (world.listener) {
+    if (!world.listener.seen.length) problems.push('the listener saw nothing at all');
+    checkSeen(events, world.listener.seen, deleted, problems);
+  }
   await checkMessages(world, events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
   await checkEffects(world, rows, events, problems);
   await checkDatabase(world, problems);

@@ -80,15 +80,32 @@ export const commandOf = (pid) => cmdline(pid).join(' ').slice(0, 200);
 
 const pids = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
 
-// nngcat's msgpack framing of what a subscriber receives: bin 8, 16 or 32.
+// Hears the events as a stranger would, by nngcat: msgpack frames, bin 8, 16 or 32. Each
+// supervisor gets a fresh one once it listens: nngcat's own way of dialling again has a
+// random pause that now and then never ends.
 class Listener {
-  constructor(url) {
+  constructor(socket) {
     this.seen = [];
-    this.rest = Buffer.alloc(0);
-    this.child = spawn('nngcat', ['--sub0', '--subscribe', '', '--dial', url, '--async', '--msgpack', '--recv-maxsz', '4194304'],
-      { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.child.stdout.on('data', (chunk) => this.take(chunk));
-    this.ended = once(this.child, 'exit');
+    this.socket = socket;
+    this.turn = Promise.resolve();
+  }
+
+  listenAgain() {
+    this.turn = this.turn.then(async () => {
+      await this.hush();
+      while (!this.stopping && !(await connects(this.socket))) await pause(5);
+      if (this.stopping) return;
+      this.rest = Buffer.alloc(0);
+      this.child = spawn('nngcat', ['--sub0', '--subscribe', '', '--dial', `ipc://${this.socket}`, '--async', '--msgpack', '--recv-maxsz', '4194304'],
+        { stdio: ['ignore', 'pipe', 'inherit'] });
+      this.child.stdout.on('data', (chunk) => this.take(chunk));
+      this.ended = once(this.child, 'close');
+    });
+  }
+
+  async hush() {
+    this.child?.kill('SIGKILL');
+    await this.ended;
   }
 
   take(chunk) {
@@ -111,8 +128,9 @@ class Listener {
   }
 
   async stop() {
-    this.child.kill('SIGKILL');
-    await this.ended;
+    this.stopping = true;
+    await this.turn;
+    await this.hush();
   }
 }
 
@@ -141,7 +159,7 @@ export class World {
       name: this.repositoryName, defaultBranch: 'main', branches: null, collaborators: new Set(), pulls: this.pulls });
     await writeFile(this.script, JSON.stringify(script ?? work(turnMs)));
     await mkdir(this.stack.runDir, { recursive: true, mode: 0o700 });
-    if (listener) this.listener = new Listener(this.stack.url('events.ipc'));
+    if (listener) this.listener = new Listener(path.join(this.stack.runDir, 'events.ipc'));
     this.general = { max_working: maxWorking,
       agent_command: script === null ? [] : [support('scripted_agent'), '--script', this.script, '--memory', '../session/memory'] };
     this.stopping = false;
@@ -240,6 +258,7 @@ export class World {
   }
 
   keepSupervisor() {
+    this.listener?.listenAgain();
     this.stack.supervisor = this.spawn('100x-supervisor', [], () => this.keepSupervisor());
   }
 
