@@ -23,12 +23,12 @@ function assertWell(t, result, kills) {
 
 test('random kills of single processes lose, double and leave nothing', async (t) => {
   const kills = amount('CHAOS_KILLS', 300);
-  assertWell(t, await chaos({ seed, kills }), kills);
+  assertWell(t, await chaos({ seed, kills, gapMs: 500 }), kills);
 });
 
 test('kills of the whole machine lose, double and leave nothing', async (t) => {
   const kills = amount('CHAOS_MACHINE_KILLS', 200);
-  assertWell(t, await chaos({ seed, kills, machine: true, turnMs: 200, gapMs: 600 }), kills);
+  assertWell(t, await chaos({ seed, kills, machine: true, turnMs: 200, gapMs: 450 }), kills);
 });
 
 test('twenty agents in the middle of a turn keep it over two deaths of the supervisor', async (t) => {
