@@ -47,7 +47,6 @@ static void swept(void *arg)
 	if (m->exit_code != 0)
 		look_at_disk(m->supervisor);
 	in.no_room = m->supervisor->disk.full;
-	crash_point(CRASH_WORKER_EXITED);
 	m->pid = 0;
 	m->pid_started = 0;
 	supervisor_happened(m->supervisor, m, &in);
@@ -65,6 +64,7 @@ static void ended(struct member *m, int code)
 	else
 		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
 	m->exit_code = code;
+	crash_point(CRASH_WORKER_EXITED);
 	sweep_agent(m->supervisor->sweeper, m->id, swept, m);
 }
 
