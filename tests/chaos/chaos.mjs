@@ -38,11 +38,13 @@ async function feed(world, n, random, run) {
 
 async function killOne(world, random, run) {
   const found = world.processes();
+  const dying = world.stack.supervisor.ended;
   let kind = random.of(KINDS);
   if (!found[kind].length) kind = 'worker';
   if (!found[kind].length) kind = 'supervisor';
   if (!found[kind].length || !world.kill(kind, random.of(found[kind]))) return;
   run.kills++;
+  if (kind === 'supervisor') await dying; // or it would still take the question
   const took = await (kind === 'webui' ? world.webuiAnswers() : world.answers());
   run.answers.push(took);
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
@@ -50,7 +52,9 @@ async function killOne(world, random, run) {
 
 // What a power cut does: nothing of ours is left, then everything starts again.
 async function killMachine(world, run) {
+  const dying = world.stack.supervisor.ended;
   world.killAll();
+  await dying;
   run.kills++;
   run.answers.push(await world.answers());
 }
