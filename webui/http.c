@@ -22,6 +22,7 @@
 #define EXTRA_HEADERS_MAX 2048
 #define DISCARD_MS 2000
 #define DISCARD_MAX (8 * 1024 * 1024)
+#define DISCARD_STEP 2048 /* on the stack beneath every handler, of which civetweb gives 100 KB */
 #define READ_STEP (64 * 1024)
 #define DESCRIPTORS_MAX 8192 /* looked at to find a connection's own */
 
@@ -138,7 +139,7 @@ static void discard_body(struct mg_connection *conn)
 {
 	int64_t end = clock_now_ms() + DISCARD_MS;
 	size_t left = DISCARD_MAX;
-	char step[16 * 1024];
+	char step[DISCARD_STEP];
 	int got;
 
 	do {
