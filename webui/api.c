@@ -317,20 +317,21 @@ static void reply_events(struct http_exchange *x, const struct event_list *list,
 
 static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
 {
-	struct store_range range = {.agent = id, .max_bytes = EVENTS_BYTES};
+	struct store_range range = {.agent = id};
 	struct store_looked looked;
 	struct event_list list = {0};
-	int64_t limit = 200;
+	int64_t limit = 200, bytes = EVENTS_BYTES;
 	struct query q;
 	struct err e;
 	cJSON *agent = NULL;
 
-	if (parse_query(x, "after before kinds limit", &q) < 0)
+	if (parse_query(x, "after before bytes kinds limit", &q) < 0)
 		return;
 	range.newest = !query_get(&q, "after");
 	if (query_int(&q, "after", 0, INT64_MAX / 2, &range.after, &e) == 0 &&
 		query_int(&q, "before", 1, INT64_MAX / 2, &range.before, &e) == 0 &&
 		query_int(&q, "limit", 1, 1000, &limit, &e) == 0 &&
+		query_int(&q, "bytes", 1, EVENTS_BYTES, &bytes, &e) == 0 &&
 		query_words(&q, "kinds", known_kind, &range.kinds, &e) == 0)
 		agent = store_agent(a->store, id, &e);
 	if (!agent) {
@@ -339,6 +340,7 @@ static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
 	}
 	cJSON_Delete(agent);
 	range.limit = (int)limit;
+	range.max_bytes = (size_t)bytes;
 	list.texts = calloc((size_t)limit, sizeof *list.texts);
 	if (!list.texts)
 		abort();

@@ -305,6 +305,9 @@ test('every route answers as its description says', async () => {
   assert.equal(tail.more, true);
   const earlier = await call('GET', '/agents/{id}/events', { id: agent, query: `?limit=2&before=${tail.first}` });
   assert.deepEqual(earlier.events.map((e) => e.id), ids.slice(-5, -3));
+  const small = await call('GET', '/agents/{id}/events', { id: agent, query: '?bytes=1' });
+  assert.deepEqual(small.events.map((e) => e.id), ids.slice(-1), 'bounded in bytes, but one at least');
+  assert.equal(small.more, true);
   const states = await call('GET', '/agents/{id}/events', { id: agent, query: '?after=0&kinds=state' });
   assert.ok(states.events.length && states.events.every((e) => e.kind === 'state'));
 

@@ -1,13 +1,15 @@
 // The frame around every view: head line, banner, what is spoken.
 import { api, session } from './api';
+import { lazy } from './parts/Lazy';
 import { Link, route } from './router';
 import { announcement, waiting } from './store';
 import { connection } from './stream';
-import { AgentView } from './views/Agent';
 import { AgentsView } from './views/Agents';
 import { NewView } from './views/New';
 import { SettingsView } from './views/Settings';
 import { SignInView } from './views/SignIn';
+
+const AgentView = lazy(() => import('./views/Agent').then((made) => made.AgentView));
 
 function Connection() {
   const state = connection.value;

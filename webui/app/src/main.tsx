@@ -6,7 +6,7 @@ import { navigate } from './router';
 import { applyAll, loadAgents, waiting } from './store';
 import { startStream } from './stream';
 import type { Event } from './types';
-import { watched } from './watch';
+import { watched } from './watched';
 import './style/base.css';
 import './style/controls.css';
 import './style/layout.css';

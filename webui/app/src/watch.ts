@@ -197,6 +197,4 @@ export class Watch {
   }
 }
 
-export const watched = signal<Watch | null>(null);
-
 const sorted = (events: readonly Event[]): Event[] => [...events].sort((a, b) => a.id - b.id);

@@ -15,7 +15,8 @@ import { Turns } from '../parts/Turns';
 import { Link, navigate } from '../router';
 import { agentRow } from '../store';
 import type { Agent, Task } from '../types';
-import { Watch, watched, type Progress } from '../watch';
+import { Watch, type Progress } from '../watch';
+import { watched } from '../watched';
 
 const TABS = [
   ['output', 'Output'],

@@ -1,0 +1,40 @@
+// A view whose code is a chunk of its own, loaded when it is first shown:
+//   const AgentView = lazy(() => import('./views/Agent').then((made) => made.AgentView));
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+function Failed() {
+  return (
+    <section class="empty" role="alert">
+      <h1 tabIndex={-1}>This part of the page could not be loaded</h1>
+      <p>The server may be away, or newer than this page.</p>
+      <p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
+      </p>
+    </section>
+  );
+}
+
+export function lazy<Props extends object>(load: () => Promise<ComponentType<Props>>): ComponentType<Props> {
+  let made: ComponentType<Props> | undefined;
+  return function Lazy(props: Props) {
+    const [, setLoaded] = useState(Boolean(made));
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      if (made) return;
+      load().then(
+        (found) => {
+          made = found;
+          setLoaded(true);
+        },
+        () => setFailed(true),
+      );
+    }, []);
+    if (failed) return <Failed />;
+    if (!made) return <div class="boot" role="status" aria-label="Loading" />;
+    const Made = made;
+    return <Made {...props} />;
+  };
+}
