@@ -40,6 +40,13 @@ bool event_kind_projected(enum event_kind kind)
 	return (unsigned)kind < EVENT_KIND_COUNT && kinds[kind].projected;
 }
 
+bool event_kind_of_worker(enum event_kind kind)
+{
+	return kind != EVENT_CREATED && kind != EVENT_DELETED && kind != EVENT_CONFIG &&
+	       kind != EVENT_WORKER && kind != EVENT_ARCHIVE && kind != EVENT_JUDGEMENT &&
+	       kind != EVENT_WINNER;
+}
+
 size_t event_header(
 	const char *stream, int64_t subject, enum event_kind kind, int64_t number, char *out)
 {

@@ -39,7 +39,11 @@
 	X(TROUBLE, "trouble", false, false)                                                        \
 	X(CREATED, "created", true, false)                                                         \
 	X(DELETED, "deleted", true, false)                                                         \
-	X(CONFIG, "config", true, false)
+	X(CONFIG, "config", true, false)                                                           \
+	X(WORKER, "worker", true, false)                                                           \
+	X(ARCHIVE, "archive", true, false)                                                         \
+	X(JUDGEMENT, "judgement", true, false)                                                     \
+	X(WINNER, "winner", true, false)
 
 enum event_kind {
 #define X(name, word, durable, projected) EVENT_##name,
@@ -53,6 +57,7 @@ const char *event_kind_word(enum event_kind kind);
 enum event_kind event_kind_parse(const char *word, size_t n); /* EVENT_UNKNOWN if not ours */
 bool event_kind_durable(enum event_kind kind);
 bool event_kind_projected(enum event_kind kind);
+bool event_kind_of_worker(enum event_kind kind); /* not one that the supervisor alone makes */
 
 /* A decoded frame; all pointers borrow from the frame. */
 struct event {

@@ -70,9 +70,16 @@ int call_agent_command(struct call *c, const cJSON *params, cJSON **result, stru
 int call_agent_permission(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_stop(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_agent_archive(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_repository_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_activity_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_costs_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_delete(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+
+/* Puts an ended agent out of the lists, or back, in the open transaction. ERR_CONFLICT. */
+int agent_archive(struct supervisor *s, struct member *m, bool archived, struct err *e);
 
 /* AGENT_DO_REMOVE: the agent's worker is gone. */
 void call_agent_remove(struct supervisor *s, struct member *m);

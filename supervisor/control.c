@@ -38,6 +38,19 @@ static const struct json_field f_agent_list[] = {
 	{"state", JSON_STRING, false, 1, 16},
 	{"task", JSON_INT, false, 1, ID_MAX},
 	{"after", JSON_INT, false, 0, ID_MAX},
+	{"archived", JSON_BOOL, false, 0, 0},
+};
+static const struct json_field f_archive[] = {AGENT, {"archived", JSON_BOOL, true, 0, 0}};
+static const struct json_field f_costs[] = {
+	{"from", JSON_INT, false, 0, ID_MAX},
+	{"to", JSON_INT, false, 0, ID_MAX},
+};
+static const struct json_field f_activity[] = {
+	{"before", JSON_INT, false, 0, ID_MAX},
+	{"limit", JSON_INT, false, 1, 1000},
+	{"kinds", JSON_ARRAY, false, 1, 64},
+	{"agent", JSON_INT, false, 1, ID_MAX},
+	{"task", JSON_INT, false, 1, ID_MAX},
 };
 static const struct json_field f_permission[] = {
 	AGENT,
@@ -96,6 +109,10 @@ static const struct method methods[] = {
 	{"agent.stop", call_agent_stop, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.retry", call_agent_retry, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.permission", call_agent_permission, METHOD_WRITE, FIELDS(f_permission)},
+	{"agent.archive", call_agent_archive, METHOD_WRITE, FIELDS(f_archive)},
+	{"repository.list", call_repository_list, METHOD_READ, NULL, 0},
+	{"activity.list", call_activity_list, METHOD_READ, FIELDS(f_activity)},
+	{"costs.list", call_costs_list, METHOD_READ, FIELDS(f_costs)},
 	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_delete)},
 	{"config.get", call_config_get, METHOD_READ, NULL, 0},
 	{"config.set", call_config_set, METHOD_WRITE, FIELDS(f_config)},

@@ -46,7 +46,7 @@ int call_agent_list(struct call *c, const cJSON *params, cJSON **result, struct 
 	if (state && agent_state_parse(state) == AGENT_STATE_COUNT)
 		return err_set(e, ERR_INVALID, "state: \"%s\" is no state of an agent", state);
 	agents = store_agent_list(c->s->store, state, json_int(params, "task", 0),
-		json_int(params, "after", 0), &more, e);
+		json_bool(params, "archived", false), json_int(params, "after", 0), &more, e);
 	if (!agents)
 		return -1;
 	*result = cJSON_CreateObject();
@@ -182,6 +182,34 @@ int call_agent_stop(struct call *c, const cJSON *params, cJSON **result, struct 
 	return tx_change(c->s, m, &in, e);
 }
 
+int agent_archive(struct supervisor *s, struct member *m, bool archived, struct err *e)
+{
+	cJSON *body;
+	bool changed;
+
+	if (archived && !agent_state_ended(m->agent.state))
+		return err_set(e, ERR_CONFLICT,
+			"agent %lld is %s: only one that has ended can be archived; stop it first",
+			(long long)m->id, agent_state_word(m->agent.state));
+	if (store_agent_archive(s->store, m->id, archived, &changed, e) < 0)
+		return -1;
+	if (!changed)
+		return 0;
+	body = cJSON_CreateObject();
+	cJSON_AddBoolToObject(body, "archived", archived);
+	return tx_event(s, "agent", m->id, EVENT_ARCHIVE, body, e);
+}
+
+int call_agent_archive(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	struct member *m = call_member(c, params, e);
+
+	if (!m)
+		return -1;
+	*result = cJSON_CreateObject();
+	return agent_archive(c->s, m, json_bool(params, "archived", true), e);
+}
+
 int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	struct agent_input in = {.event = AGENT_RETRY};
@@ -191,8 +219,9 @@ int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct
 		return -1;
 	in.may_retry_done = !store_agent_has_pull_request(c->s->store, m->id);
 	*result = cJSON_CreateObject();
+	/* What works is never out of sight. */
 	if (tx_change(c->s, m, &in, e) == 0)
-		return CALL_DONE;
+		return agent_archive(c->s, m, false, e);
 	return err_wrap(e, "only an agent that has failed, was stopped, or is done without a pull "
 			   "request can be retried");
 }

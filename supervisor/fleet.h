@@ -26,7 +26,8 @@ struct member {
 	int64_t pid_started;
 	struct child *child;
 	struct watch *watch;
-	int exit_code;	  /* of the dead worker, while what it left is swept */
+	int exit_code; /* of the dead worker, while what it left is swept */
+	int exit_pid;
 	int64_t heard_ms; /* its last sign of life, monotonic */
 
 	uv_timer_t *timer;	/* agent.deadline_ms; NULL while none is due */

@@ -46,7 +46,7 @@ int ingest_frame(struct supervisor *s, const char *frame, size_t n)
 		return -1;
 	}
 	if (strcmp(ev.stream, "agent") != 0 || ev.version != EVENT_VERSION ||
-		ev.kind == EVENT_CREATED || ev.kind == EVENT_DELETED || ev.kind == EVENT_CONFIG) {
+		!event_kind_of_worker(ev.kind)) {
 		complain(s, ev.subject, ev.number, "not an event that a worker may send");
 		return 0;
 	}

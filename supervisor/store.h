@@ -13,7 +13,7 @@
 #include "shared/event.h"
 
 #define STORE_APPLICATION_ID 0x31303078 /* "100x" */
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define STORE_ANSWER_MAX (900 * 1024) /* bytes of rows put into one answer */
 #define STORE_SCAN_MAX 20000	      /* events looked at for one answer */
 
@@ -75,6 +75,9 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 
 int store_agent_state(struct store *s, int64_t agent, const char *state, const char *reason,
 	bool ended, int64_t at_ms, struct err *e);
+/* *changed: it was not so before. */
+int store_agent_archive(
+	struct store *s, int64_t agent, bool archived, bool *changed, struct err *e);
 int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e);
 /* pid 0: none runs. */
 int store_agent_pid(struct store *s, int64_t agent, int64_t pid, int64_t started, struct err *e);
@@ -93,11 +96,18 @@ cJSON *store_agent(struct store *s, int64_t agent, struct err *e);
 cJSON *store_task(struct store *s, int64_t task, const struct store_defaults *d, struct err *e);
 cJSON *store_turns(struct store *s, int64_t agent, struct err *e);
 /* At most STORE_ANSWER_MAX bytes, ids behind `after`; *more tells if that was not all. Long
- * texts are cut. state NULL, task 0: all. */
-cJSON *store_agent_list(
-	struct store *s, const char *state, int64_t task, int64_t after, bool *more, struct err *e);
+ * texts are cut. state NULL, task 0: all. archived: those too. */
+cJSON *store_agent_list(struct store *s, const char *state, int64_t task, bool archived,
+	int64_t after, bool *more, struct err *e);
 cJSON *store_task_list(
 	struct store *s, int64_t after, const struct store_defaults *d, bool *more, struct err *e);
+/* Arrays of rows as docs/protocol.md has them. */
+cJSON *store_repositories(struct store *s, struct err *e);
+cJSON *store_costs(struct store *s, int64_t from_ms, int64_t to_ms, struct err *e);
+/* Newest first, below `before` (0: the end), never output; agent, task 0: all; kinds: a JSON
+ * list of words, NULL: all. */
+cJSON *store_activity(struct store *s, int64_t before, int64_t agent, int64_t task,
+	const char *kinds, int limit, bool *more, struct err *e);
 /* Agents that have not ended: all, or those on the same repository as `from` without it. */
 int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e);
 bool store_agent_has_pull_request(struct store *s, int64_t agent);

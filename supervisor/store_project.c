@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shared/json.h"
+#include "shared/views.h"
 #include "supervisor/store_sql.h"
 
 #define SENTENCE_MAX (8 * 1024)
@@ -35,19 +36,21 @@ static int turn(const struct fact *f, struct err *e)
 	const char *phase = json_str(f->body, "phase", "");
 	const char *source, *prompt, *stop;
 	size_t source_len, prompt_len, stop_len;
+	double idle = json_num(f->body, "idle_ms", -1);
+	bool known = idle >= 0 && idle < COUNT_MAX;
 
 	if (strcmp(phase, "started") == 0) {
 		source = text(f, "source", 64, &source_len);
 		prompt = text(f, "prompt", PROMPT_MAX, &prompt_len);
 		if (store_exec(f->s, e,
-			    "INSERT INTO turns(agent_id,turn,source,prompt,started_at) "
-			    "VALUES(?,?,?,?,?)"
+			    "INSERT INTO turns(agent_id,turn,source,prompt,started_at,idle_ms) "
+			    "VALUES(?,?,?,?,?,?)"
 			    " ON CONFLICT(agent_id,turn) DO UPDATE SET source=excluded.source,"
 			    "prompt=excluded.prompt,started_at=excluded.started_at,stop_reason="
 			    "NULL,"
-			    "ended_at=NULL",
-			    "iibbi", f->agent, count(f, "turn"), source, source_len, prompt,
-			    prompt_len, f->at) < 0)
+			    "ended_at=NULL,idle_ms=excluded.idle_ms",
+			    known ? "iibbid" : "iibbin", f->agent, count(f, "turn"), source,
+			    source_len, prompt, prompt_len, f->at, idle) < 0)
 			return -1;
 	} else if (strcmp(phase, "ended") == 0) {
 		stop = text(f, "stop_reason", 64, &stop_len);
@@ -102,6 +105,23 @@ static int usage(const struct fact *f, struct err *e)
 		    cJSON_IsNumber(dollars) ? "iibbiiidi" : "iibbiiini", f->agent, count(f, "turn"),
 		    role, role_len, model, model_len, count(f, "tokens_in"), count(f, "tokens_out"),
 		    count(f, "tokens_cached"), price, f->at) < 0)
+		return -1;
+	if (store_exec(f->s, e,
+		    "INSERT INTO costs SELECT " VIEWS_DAY(
+			    "?2") ",t.repository,?3,?4,1,?5,?6,?7,?8,"
+				  "?8 IS NULL FROM agents a JOIN tasks t ON t.id=a.task_id WHERE "
+				  "a.id=?1"
+				  " ON CONFLICT(day,repository,model,role) DO UPDATE SET "
+				  "calls=calls+1,"
+				  "tokens_in=tokens_in+excluded.tokens_in,"
+				  "tokens_out=tokens_out+excluded.tokens_out,"
+				  "tokens_cached=tokens_cached+excluded.tokens_cached,"
+				  "dollars=CASE WHEN excluded.dollars IS NULL THEN dollars ELSE "
+				  "coalesce(dollars,0)+excluded.dollars "
+				  "END,unpriced=unpriced+excluded.unpriced",
+		    cJSON_IsNumber(dollars) ? "iibbiiid" : "iibbiiin", f->agent, f->at, model,
+		    model_len, role, role_len, count(f, "tokens_in"), count(f, "tokens_out"),
+		    count(f, "tokens_cached"), price) < 0)
 		return -1;
 	return store_exec(f->s, e,
 		"UPDATE agents SET tokens_in=tokens_in+?2,tokens_out=tokens_out+?3,"

@@ -1,4 +1,5 @@
 /* AGENT, TASK, TURN and events for answers: bounded, built from rows. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,11 @@
 	"SELECT a.id,a.task_id,t.title,t.repository,t.base,a.branch,a.state,a.reason,a.turn,"      \
 	"a.progress,a.thought,a.action,a.future,a.tokens_in,a.tokens_out,a.dollars,a.files,"       \
 	"a.added,a.removed,a.tests,a.pull_request,a.epoch,a.pid,t.manager,a.created_at,"           \
-	"a.started_at,a.ended_at,a.updated_at FROM agents a JOIN tasks t ON t.id=a.task_id "
+	"a.started_at,a.ended_at,a.updated_at,a.archived,a.state_at,t.limit_turns,"                \
+	"t.limit_minutes,t.limit_dollars FROM agents a JOIN tasks t ON t.id=a.task_id "
 
-/* i integer, n integer or null, d number, b bool, s short text or null, l long text. */
+/* i integer, n integer or null, d number, b bool, s short text or null, l long text.
+ * "a.b" is the field b of an object a. */
 static const struct column {
 	const char *name;
 	char type;
@@ -50,6 +53,11 @@ static const struct column {
 		{"started_at", 'n'},
 		{"ended_at", 'n'},
 		{"updated_at", 'i'},
+		{"archived", 'b'},
+		{"state_at", 'i'},
+		{"limits.turns", 'i'},
+		{"limits.minutes", 'i'},
+		{"limits.dollars", 'd'},
 },
   turn_columns[] = {
 	  {"turn", 'i'},
@@ -65,6 +73,7 @@ static const struct column {
 	  {"tokens_in", 'i'},
 	  {"tokens_out", 'i'},
 	  {"dollars", 'd'},
+	  {"idle_ms", 'd'},
 };
 
 #define COLUMNS(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -72,7 +81,7 @@ static const struct column {
 #define TASK_COLUMNS                                                                               \
 	"SELECT id,repository,base,title,description,agents,aider_arguments,test_command,manager," \
 	"permission,pull_request,limit_turns,limit_minutes,limit_dollars,agent_model,aider_model," \
-	"created_at FROM tasks "
+	"created_at,winner FROM tasks "
 
 /* Bytes the text takes in JSON at most. */
 static size_t cost(const char *text, size_t n)
@@ -100,26 +109,44 @@ static void add_text(cJSON *j, const char *name, sqlite3_stmt *q, int i, size_t 
 	json_add_text(j, name, text, n);
 }
 
+/* The object that takes "a.b" of j, its name put behind the dot. */
+static cJSON *inner(cJSON *j, const char **name)
+{
+	const char *dot = strchr(*name, '.');
+	char first[32];
+	cJSON *in;
+
+	if (!dot)
+		return j;
+	snprintf(first, sizeof(first), "%.*s", (int)(dot - *name), *name);
+	*name = dot + 1;
+	in = cJSON_GetObjectItemCaseSensitive(j, first);
+	return in ? in : cJSON_AddObjectToObject(j, first);
+}
+
 static cJSON *row(
 	sqlite3_stmt *q, const struct column *c, int columns, size_t long_max, size_t *bytes)
 {
-	cJSON *j = cJSON_CreateObject();
+	cJSON *row = cJSON_CreateObject(), *j;
+	const char *name;
 	int i;
 
 	for (i = 0; i < columns; i++) {
-		*bytes += strlen(c[i].name) + 16;
+		name = c[i].name;
+		j = inner(row, &name);
+		*bytes += strlen(name) + 16;
 		if (sqlite3_column_type(q, i) == SQLITE_NULL)
-			cJSON_AddNullToObject(j, c[i].name);
+			cJSON_AddNullToObject(j, name);
 		else if (c[i].type == 'b')
-			cJSON_AddBoolToObject(j, c[i].name, sqlite3_column_int(q, i));
+			cJSON_AddBoolToObject(j, name, sqlite3_column_int(q, i));
 		else if (c[i].type == 'd')
-			cJSON_AddNumberToObject(j, c[i].name, sqlite3_column_double(q, i));
+			cJSON_AddNumberToObject(j, name, sqlite3_column_double(q, i));
 		else if (c[i].type == 'i' || c[i].type == 'n')
-			json_add_int(j, c[i].name, sqlite3_column_int64(q, i));
+			json_add_int(j, name, sqlite3_column_int64(q, i));
 		else
-			add_text(j, c[i].name, q, i, c[i].type == 'l' ? long_max : 4096, bytes);
+			add_text(j, name, q, i, c[i].type == 'l' ? long_max : 4096, bytes);
 	}
-	return j;
+	return row;
 }
 
 static cJSON *task_row(
@@ -153,6 +180,10 @@ static cJSON *task_row(
 	model = (const char *)sqlite3_column_text(q, 15);
 	json_add_str(part, "aider", *model ? model : d->aider_model);
 	json_add_int(j, "created_at", sqlite3_column_int64(q, 16));
+	if (sqlite3_column_type(q, 17) == SQLITE_NULL)
+		cJSON_AddNullToObject(j, "winner");
+	else
+		json_add_int(j, "winner", sqlite3_column_int64(q, 17));
 	return j;
 }
 
@@ -205,7 +236,7 @@ cJSON *store_turns(struct store *s, int64_t agent, struct err *e)
 	sqlite3_stmt *q = store_query(s, e,
 		"SELECT t.turn,source,prompt,progress,thought,action,future,stop_reason,started_at,"
 		"ended_at,coalesce(sum(u.tokens_in),0),coalesce(sum(u.tokens_out),0),"
-		"coalesce(sum(u.dollars),0.0) FROM turns t LEFT JOIN usage u"
+		"coalesce(sum(u.dollars),0.0),t.idle_ms FROM turns t LEFT JOIN usage u"
 		" ON u.agent_id=t.agent_id AND u.turn=t.turn WHERE t.agent_id=?1"
 		" GROUP BY t.turn ORDER BY t.turn DESC LIMIT ?2",
 		"ii", agent, (int64_t)TURNS_MAX);
@@ -219,18 +250,18 @@ cJSON *store_turns(struct store *s, int64_t agent, struct err *e)
 	return finish(all, q, got);
 }
 
-cJSON *store_agent_list(
-	struct store *s, const char *state, int64_t task, int64_t after, bool *more, struct err *e)
+cJSON *store_agent_list(struct store *s, const char *state, int64_t task, bool archived,
+	int64_t after, bool *more, struct err *e)
 {
 	sqlite3_stmt *q =
 		task ? store_query(s, e,
-			       AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3"
+			       AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3 AND a.archived<=?4"
 					     " AND(?2 IS NULL OR a.state=?2) ORDER BY a.id",
-			       "isi", task, state, after)
+			       "isii", task, state, after, (int64_t)archived)
 		     : store_query(s, e,
-			       AGENT_COLUMNS "WHERE a.id>?2"
+			       AGENT_COLUMNS "WHERE a.id>?2 AND a.archived<=?3"
 					     " AND(?1 IS NULL OR a.state=?1) ORDER BY a.id",
-			       "si", state, after);
+			       "sii", state, after, (int64_t)archived);
 	cJSON *all = cJSON_CreateArray();
 	size_t bytes = 0;
 	int got = q ? 1 : -1;

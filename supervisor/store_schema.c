@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "shared/crash.h"
+#include "shared/views.h"
 #include "supervisor/store_backup.h"
 
 /* migrations[v] leads from user_version v to v + 1. */
@@ -55,6 +56,23 @@ static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE requests(id TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX requests_at ON requests(at);",
+
+	"ALTER TABLE agents ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE agents ADD COLUMN state_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE agents SET state_at=updated_at;"
+	"ALTER TABLE tasks ADD COLUMN winner INTEGER;"
+	"ALTER TABLE turns ADD COLUMN idle_ms REAL;"
+	"CREATE TABLE costs(day TEXT NOT NULL, repository TEXT NOT NULL, model TEXT NOT NULL,"
+	" role TEXT NOT NULL, calls INTEGER NOT NULL, tokens_in INTEGER NOT NULL,"
+	" tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL, dollars REAL,"
+	" unpriced INTEGER NOT NULL, PRIMARY KEY(day, repository, model, role))"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT INTO costs SELECT " VIEWS_DAY(
+		"u.at") ",t.repository,u.model,u.role,count(*),"
+			"sum(u.tokens_in),sum(u.tokens_out),sum(u.tokens_cached),sum(u.dollars),"
+			"sum(u.dollars IS NULL) FROM usage u JOIN agents a ON a.id=u.agent_id"
+			" JOIN tasks t ON t.id=a.task_id GROUP BY 1,2,3,4;"
+			"CREATE INDEX events_activity ON events(id) WHERE kind<>'output';",
 };
 
 static int number(struct store *s, const char *sql, int64_t *v, struct err *e)

@@ -6,7 +6,7 @@
 
 #include "supervisor/store.h"
 
-#define STORE_STATEMENTS 80
+#define STORE_STATEMENTS 120
 
 struct store {
 	sqlite3 *db;

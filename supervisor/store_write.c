@@ -49,9 +49,9 @@ int store_agent_add(
 	struct store *s, int64_t task, const char *state, int64_t at_ms, int64_t *id, struct err *e)
 {
 	if (store_exec(s, e,
-		    "INSERT INTO agents(task_id,branch,state,created_at,updated_at) "
-		    "VALUES(?,'',?,?,?)",
-		    "isii", task, state, at_ms, at_ms) < 0)
+		    "INSERT INTO agents(task_id,branch,state,created_at,updated_at,state_at) "
+		    "VALUES(?,'',?,?,?,?)",
+		    "isiii", task, state, at_ms, at_ms, at_ms) < 0)
 		return -1;
 	*id = sqlite3_last_insert_rowid(s->db);
 	return store_exec(s, e, "UPDATE agents SET branch='agent-'||id WHERE id=?", "i", *id);
@@ -93,9 +93,19 @@ int store_agent_state(struct store *s, int64_t agent, const char *state, const c
 	bool ended, int64_t at_ms, struct err *e)
 {
 	return store_exec(s, e,
-		"UPDATE agents SET state=?2,reason=?3,updated_at=?5,"
-		"ended_at=CASE WHEN ?4 THEN ?5 END WHERE id=?1",
+		"UPDATE agents SET state_at=CASE WHEN state=?2 AND state_at>0 THEN state_at ELSE "
+		"?5 END,state=?2,reason=?3,updated_at=?5,ended_at=CASE WHEN ?4 THEN ?5 END "
+		"WHERE id=?1",
 		"issii", agent, state, reason, (int64_t)ended, at_ms);
+}
+
+int store_agent_archive(struct store *s, int64_t agent, bool archived, bool *changed, struct err *e)
+{
+	if (store_exec(s, e, "UPDATE agents SET archived=?2 WHERE id=?1 AND archived<>?2", "ii",
+		    agent, (int64_t)archived) < 0)
+		return -1;
+	*changed = sqlite3_changes(s->db) > 0;
+	return 0;
 }
 
 int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e)
@@ -143,7 +153,8 @@ int store_agent_delete(struct store *s, int64_t agent, struct err *e)
 		if (store_exec(s, e, rows[i], "i", agent) < 0)
 			return -1;
 	}
-	if (store_exec(s, e, "DELETE FROM agents WHERE id=?", "i", agent) < 0)
+	if (store_exec(s, e, "UPDATE tasks SET winner=NULL WHERE winner=?", "i", agent) < 0 ||
+		store_exec(s, e, "DELETE FROM agents WHERE id=?", "i", agent) < 0)
 		return -1;
 	return store_exec(s, e,
 		"DELETE FROM tasks WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM agents WHERE "

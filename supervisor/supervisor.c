@@ -47,6 +47,7 @@ static void swept(void *arg)
 	if (m->exit_code != 0)
 		look_at_disk(m->supervisor);
 	in.no_room = m->supervisor->disk.full;
+	m->exit_pid = m->pid;
 	m->pid = 0;
 	m->pid_started = 0;
 	supervisor_happened(m->supervisor, m, &in);
@@ -138,11 +139,13 @@ static void spawn(struct supervisor *s, struct member *m)
 		(long long)m->epoch);
 	/* If this is not recorded, a next supervisor starts another, which waits for the lock
 	 * until this one has heard that it is replaced. */
-	if (store_begin(s->store, false, &e) < 0)
+	if (tx_begin(s, false, &e) < 0)
 		return;
 	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
-		store_commit(s->store, &e) < 0) {
-		store_rollback(s->store);
+		tx_worker(s, m, "started", m->pid, &e) < 0) {
+		tx_rollback(s);
+		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
+	} else if (tx_commit(s, &e) < 0) {
 		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
 	}
 	crash_point(CRASH_WORKER_PID_RECORDED);

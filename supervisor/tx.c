@@ -93,12 +93,34 @@ static int tell_state(struct supervisor *s, struct member *m, const char *reason
 	return tx_event(s, "agent", m->id, EVENT_STATE, body, e);
 }
 
+int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid, struct err *e)
+{
+	bool ended = strcmp(phase, "ended") == 0;
+	char reason[LAUNCHER_REASON_BYTES] = "";
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_str(body, "phase", phase);
+	json_add_int(body, "pid", pid);
+	json_add_int(body, "epoch", m->epoch);
+	if (ended && m->exit_code < 0)
+		json_add_int(body, "signal", -m->exit_code);
+	else if (ended && m->exit_code != AGENT_CODE_UNKNOWN)
+		json_add_int(body, "code", m->exit_code);
+	if (ended && m->exit_code != 0)
+		launcher_last_line(&s->paths, m->id, reason);
+	if (ended)
+		json_add_str(body, "reason", reason);
+	return tx_event(s, "agent", m->id, EVENT_WORKER, body, e);
+}
+
 static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,
 	const struct agent_todo *t, struct err *e)
 {
 	char reason[LAUNCHER_REASON_BYTES];
 
-	if (in->event == AGENT_EXITED && store_agent_pid(s->store, m->id, 0, 0, e) < 0)
+	if (in->event == AGENT_EXITED &&
+		(store_agent_pid(s->store, m->id, 0, 0, e) < 0 ||
+			(m->exit_pid && tx_worker(s, m, "ended", m->exit_pid, e) < 0)))
 		return -1;
 	if (in->event == AGENT_RETRY && store_commands_defuse(s->store, m->id, e) < 0)
 		return -1;

@@ -34,4 +34,7 @@ int tx_command(
 int tx_event(struct supervisor *s, const char *stream, int64_t subject, enum event_kind kind,
 	cJSON *body, struct err *e);
 
+/* Event `worker`: the agent's worker process has started or ended (m->exit_code). */
+int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid, struct err *e);
+
 #endif

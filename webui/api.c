@@ -1,4 +1,4 @@
-#include "webui/api.h"
+#include "webui/api_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "webui/sse.h"
 
 #define TEXT_MAX (64 * 1024)
-#define EVENTS_BYTES (8 << 20) /* of one answer */
 #define KEY_MAX 128
 #define COUNT(fields) (sizeof(fields) / sizeof *(fields))
 
@@ -76,8 +75,7 @@ static int request_id(struct http_exchange *x, const char *method, int64_t id, c
 	return 0;
 }
 
-/* Asks the supervisor and hands on its answer. Takes params. */
-static void ask(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
+void api_ask(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
 	cJSON *params, int timeout_ms, int status)
 {
 	char buffer[33];
@@ -94,7 +92,7 @@ static void ask(const struct api *a, struct http_exchange *x, const char *method
 		reply_failure(x, &e);
 }
 
-static int parse_query(struct http_exchange *x, const char *allowed, struct query *q)
+int api_query(struct http_exchange *x, const char *allowed, struct query *q)
 {
 	struct err e;
 
@@ -104,7 +102,7 @@ static int parse_query(struct http_exchange *x, const char *allowed, struct quer
 	return -1;
 }
 
-static bool known_kind(const char *word)
+bool api_known_kind(const char *word)
 {
 	return event_kind_parse(word, strlen(word)) != EVENT_UNKNOWN;
 }
@@ -121,7 +119,7 @@ static bool known_state(const char *word)
 	return false;
 }
 
-static int query_words(const struct query *q, const char *name, bool (*known)(const char *word),
+int api_words(const struct query *q, const char *name, bool (*known)(const char *word),
 	struct words *w, struct err *e)
 {
 	if (words_parse(query_get(q, name), w, e) < 0)
@@ -187,7 +185,7 @@ static void get_task(const struct api *a, struct http_exchange *x, int64_t id)
 	struct words all = {0};
 	struct err e;
 	cJSON *task = store_task(a->store, id, &e);
-	cJSON *agents = task ? store_agents(a->store, &all, id, &e) : NULL;
+	cJSON *agents = task ? store_agents(a->store, &all, id, true, &e) : NULL;
 
 	if (!agents) {
 		cJSON_Delete(task);
@@ -203,17 +201,19 @@ static void get_task(const struct api *a, struct http_exchange *x, int64_t id)
 static void get_agents(const struct api *a, struct http_exchange *x)
 {
 	int64_t task = 0, last = 0, generation;
+	bool archived = false;
 	struct words states;
 	struct query q;
 	struct err e;
 	cJSON *rows = NULL;
 
-	if (parse_query(x, "state task", &q) < 0)
+	if (api_query(x, "state task archived", &q) < 0)
 		return;
 	if (query_int(&q, "task", 1, INT64_MAX / 2, &task, &e) == 0 &&
-		query_words(&q, "state", known_state, &states, &e) == 0 &&
+		api_words(&q, "state", known_state, &states, &e) == 0 &&
+		query_bool(&q, "archived", &archived, &e) == 0 &&
 		store_last(a->store, &last, &generation, &e) == 0)
-		rows = store_agents(a->store, &states, task, &e);
+		rows = store_agents(a->store, &states, task, archived, &e);
 	reply_rows(x, "agents", rows, last, &e);
 }
 
@@ -240,7 +240,7 @@ static void get_turns(const struct api *a, struct http_exchange *x, int64_t id)
 	struct err e;
 	cJSON *rows = NULL;
 
-	if (parse_query(x, "before limit", &q) < 0)
+	if (api_query(x, "before limit", &q) < 0)
 		return;
 	if (query_int(&q, "before", 1, INT64_MAX / 2, &before, &e) == 0 &&
 		query_int(&q, "limit", 1, 1000, &limit, &e) == 0)
@@ -320,19 +320,19 @@ static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
 	struct store_range range = {.agent = id};
 	struct store_looked looked;
 	struct event_list list = {0};
-	int64_t limit = 200, bytes = EVENTS_BYTES;
+	int64_t limit = 200, bytes = API_EVENTS_BYTES;
 	struct query q;
 	struct err e;
 	cJSON *agent = NULL;
 
-	if (parse_query(x, "after before bytes kinds limit", &q) < 0)
+	if (api_query(x, "after before bytes kinds limit", &q) < 0)
 		return;
 	range.newest = !query_get(&q, "after");
 	if (query_int(&q, "after", 0, INT64_MAX / 2, &range.after, &e) == 0 &&
 		query_int(&q, "before", 1, INT64_MAX / 2, &range.before, &e) == 0 &&
 		query_int(&q, "limit", 1, 1000, &limit, &e) == 0 &&
-		query_int(&q, "bytes", 1, EVENTS_BYTES, &bytes, &e) == 0 &&
-		query_words(&q, "kinds", known_kind, &range.kinds, &e) == 0)
+		query_int(&q, "bytes", 1, API_EVENTS_BYTES, &bytes, &e) == 0 &&
+		api_words(&q, "kinds", api_known_kind, &range.kinds, &e) == 0)
 		agent = store_agent(a->store, id, &e);
 	if (!agent) {
 		reply_failure(x, &e);
@@ -376,11 +376,11 @@ static void get_stream(
 	struct query q;
 	struct err e;
 
-	if (parse_query(x, "after agent kinds", &q) < 0)
+	if (api_query(x, "after agent kinds", &q) < 0)
 		return;
 	if (query_int(&q, "after", 0, INT64_MAX / 2, &r.after, &e) < 0 ||
 		query_int(&q, "agent", 1, INT64_MAX / 2, &r.agent, &e) < 0 ||
-		query_words(&q, "kinds", known_kind, &r.kinds, &e) < 0) {
+		api_words(&q, "kinds", api_known_kind, &r.kinds, &e) < 0) {
 		reply_failure(x, &e);
 		return;
 	}
@@ -414,11 +414,10 @@ static void create_task(const struct api *a, struct http_exchange *x)
 	cJSON *body;
 
 	if (api_body(x, fields, COUNT(fields), &body) == 0)
-		ask(a, x, "task.create", 0, body, CONTROL_SLOW_MS, 201);
+		api_ask(a, x, "task.create", 0, body, CONTROL_SLOW_MS, 201);
 }
 
-/* Asks method about agent id (0: "all") with the body's fields as further params. */
-static void ask_agent(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
+void api_ask_agent(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
 	const struct json_field *fields, size_t n)
 {
 	cJSON *body;
@@ -429,7 +428,7 @@ static void ask_agent(const struct api *a, struct http_exchange *x, const char *
 		json_add_int(body, "agent", id);
 	else
 		json_add_str(body, "agent", "all");
-	ask(a, x, method, id, body, CONTROL_QUICK_MS, 200);
+	api_ask(a, x, method, id, body, CONTROL_QUICK_MS, 200);
 }
 
 static void set_config(const struct api *a, struct http_exchange *x)
@@ -439,13 +438,13 @@ static void set_config(const struct api *a, struct http_exchange *x)
 	cJSON *body;
 
 	if (api_body(x, fields, COUNT(fields), &body) == 0)
-		ask(a, x, "config.set", 0, body, CONTROL_QUICK_MS, 200);
+		api_ask(a, x, "config.set", 0, body, CONTROL_QUICK_MS, 200);
 }
 
 static bool takes_query(enum route route)
 {
 	return route == ROUTE_AGENTS || route == ROUTE_TURNS || route == ROUTE_EVENTS ||
-	       route == ROUTE_STREAM;
+	       route == ROUTE_STREAM || route == ROUTE_ACTIVITY || route == ROUTE_COSTS;
 }
 
 void api_handle(const struct api *a, struct http_exchange *x, enum route route, int64_t id,
@@ -456,7 +455,7 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 		{"permission", JSON_STRING, true, 1, 256}, {"option", JSON_STRING, true, 1, 256}};
 	struct query none;
 
-	if (!takes_query(route) && parse_query(x, "", &none) < 0)
+	if (!takes_query(route) && api_query(x, "", &none) < 0)
 		return;
 	switch (route) {
 	case ROUTE_STATUS:
@@ -472,24 +471,24 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 	case ROUTE_AGENT:
 		return get_agent(a, x, id);
 	case ROUTE_AGENT_DELETE:
-		return ask_agent(a, x, "agent.delete", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.delete", id, NULL, 0);
 	case ROUTE_TELL:
 	case ROUTE_TELL_ALL:
-		return ask_agent(a, x, "agent.tell", id, tell, COUNT(tell));
+		return api_ask_agent(a, x, "agent.tell", id, tell, COUNT(tell));
 	case ROUTE_PERMISSION:
-		return ask_agent(a, x, "agent.permission", id, permission, COUNT(permission));
+		return api_ask_agent(a, x, "agent.permission", id, permission, COUNT(permission));
 	case ROUTE_INTERRUPT:
-		return ask_agent(a, x, "agent.interrupt", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.interrupt", id, NULL, 0);
 	case ROUTE_PAUSE:
-		return ask_agent(a, x, "agent.pause", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.pause", id, NULL, 0);
 	case ROUTE_RESUME:
-		return ask_agent(a, x, "agent.resume", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.resume", id, NULL, 0);
 	case ROUTE_STOP:
-		return ask_agent(a, x, "agent.stop", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.stop", id, NULL, 0);
 	case ROUTE_FINISH:
-		return ask_agent(a, x, "agent.finish", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.finish", id, NULL, 0);
 	case ROUTE_RETRY:
-		return ask_agent(a, x, "agent.retry", id, NULL, 0);
+		return api_ask_agent(a, x, "agent.retry", id, NULL, 0);
 	case ROUTE_TURNS:
 		return get_turns(a, x, id);
 	case ROUTE_DIFF:
@@ -498,6 +497,16 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 		return get_events(a, x, id);
 	case ROUTE_USAGE:
 		return get_usage(a, x, id);
+	case ROUTE_ARCHIVE:
+		return api_archive(a, x, id, true);
+	case ROUTE_UNARCHIVE:
+		return api_archive(a, x, id, false);
+	case ROUTE_REPOSITORIES:
+		return api_repositories(a, x);
+	case ROUTE_ACTIVITY:
+		return api_activity(a, x);
+	case ROUTE_COSTS:
+		return api_costs(a, x);
 	case ROUTE_CONFIG:
 		return get_config(a, x);
 	case ROUTE_CONFIG_SET:

@@ -13,6 +13,7 @@
 
 struct api {
 	struct store *store;
+	struct store *history; /* the same over a connection of its own: what may be slow */
 	struct control *control;
 	struct feed *feed;
 };

@@ -164,6 +164,7 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	snprintf(s.cookie, sizeof s.cookie, "100x_session_%d", o->guard.port);
 	s.auth = auth_new(p->state_dir, e);
 	s.api.store = store_new(paths_store(p, url));
+	s.api.history = store_new(url);
 	s.api.control = s.auth ? control_new(paths_control_url(p, url), e) : NULL;
 	struct hub *hub = s.api.control ? hub_new(paths_events_url(p, url), s.api.store, e) : NULL;
 	s.api.feed = hub ? feed_new(hub, s.api.store) : NULL;
@@ -186,6 +187,7 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	files_free(s.files);
 	control_free(s.api.control);
 	store_free(s.api.store);
+	store_free(s.api.history);
 	auth_free(s.auth);
 	return server ? 0 : -1;
 }

@@ -181,6 +181,17 @@ int query_int(const struct query *q, const char *name, int64_t min, int64_t max,
 	return 0;
 }
 
+int query_bool(const struct query *q, const char *name, bool *value, struct err *e)
+{
+	const char *text = query_get(q, name);
+
+	if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+		return err_set(e, ERR_INVALID, "%s: should be true or false", name);
+	if (text)
+		*value = text[0] == 't';
+	return 0;
+}
+
 int words_parse(const char *text, struct words *w, struct err *e)
 {
 	w->count = 0;

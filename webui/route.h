@@ -3,6 +3,7 @@
 #ifndef WEBUI_ROUTE_H
 #define WEBUI_ROUTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shared/err.h"
@@ -29,6 +30,11 @@
 	X(DIFF, "GET", "/agents/{id}/diff")                                                        \
 	X(EVENTS, "GET", "/agents/{id}/events")                                                    \
 	X(USAGE, "GET", "/agents/{id}/usage")                                                      \
+	X(ARCHIVE, "POST", "/agents/{id}/archive")                                                 \
+	X(UNARCHIVE, "POST", "/agents/{id}/unarchive")                                             \
+	X(REPOSITORIES, "GET", "/repositories")                                                    \
+	X(ACTIVITY, "GET", "/activity")                                                            \
+	X(COSTS, "GET", "/costs")                                                                  \
 	X(CONFIG, "GET", "/config")                                                                \
 	X(CONFIG_SET, "PATCH", "/config")                                                          \
 	X(STREAM, "GET", "/events")                                                                \
@@ -74,9 +80,12 @@ const char *query_get(const struct query *q, const char *name); /* NULL if not g
 int query_int(const struct query *q, const char *name, int64_t min, int64_t max, int64_t *value,
 	struct err *e);
 
+/* true or false; *value is left alone if the parameter is not given. */
+int query_bool(const struct query *q, const char *name, bool *value, struct err *e);
+
 /* A list of words "a,b" as it comes in a query: kinds of events, states. text may
  * be NULL or "" (no words). ERR_INVALID: other characters than a-z and _, or too many. */
-#define QUERY_WORDS_MAX 20
+#define QUERY_WORDS_MAX 32
 struct words {
 	int count;
 	char word[QUERY_WORDS_MAX][32];

@@ -1,7 +1,6 @@
-#include "webui/store.h"
+#include "webui/store_sql.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 
 #define APPLICATION_ID 0x31303078
 #define BUSY_MS 2000
-#define SQL_MAX 1024
 
 struct store {
 	pthread_mutex_t lock;
@@ -108,9 +106,7 @@ static int ready(struct store *s, struct err *e)
 	return 0;
 }
 
-/* Takes the lock and prepares sql; format: a letter for each bound value ('i':
- * int64_t, 's': string). NULL on failure, the lock released. */
-static sqlite3_stmt *begin(struct store *s, struct err *e, const char *sql, const char *format, ...)
+sqlite3_stmt *store_begin(struct store *s, struct err *e, const char *sql, const char *format, ...)
 {
 	sqlite3_stmt *st = NULL;
 	va_list ap;
@@ -129,7 +125,7 @@ static sqlite3_stmt *begin(struct store *s, struct err *e, const char *sql, cons
 	for (int i = 0; format[i]; i++) {
 		if (format[i] == 'i')
 			sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
-		else
+		else /* NULL binds null */
 			sqlite3_bind_text(
 				st, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
 	}
@@ -137,8 +133,7 @@ static sqlite3_stmt *begin(struct store *s, struct err *e, const char *sql, cons
 	return st;
 }
 
-/* 1: a row; 0: the end; -1: failed. */
-static int next(struct store *s, sqlite3_stmt *st, struct err *e)
+int store_next(struct store *s, sqlite3_stmt *st, struct err *e)
 {
 	int rc = sqlite3_step(st);
 
@@ -150,7 +145,7 @@ static int next(struct store *s, sqlite3_stmt *st, struct err *e)
 		sqlite3_errmsg(s->db));
 }
 
-static void end(struct store *s, sqlite3_stmt *st)
+void store_end(struct store *s, sqlite3_stmt *st)
 {
 	sqlite3_finalize(st);
 	pthread_mutex_unlock(&s->lock);
@@ -174,9 +169,7 @@ static void add_column(cJSON *row, const char *name, sqlite3_stmt *st, int i)
 	}
 }
 
-/* A row as an object, by the names of its columns: "x?" is a boolean, "a.b" a field
- * of an object a. */
-static cJSON *row_object(sqlite3_stmt *st)
+cJSON *store_row(sqlite3_stmt *st)
 {
 	cJSON *row = cJSON_CreateObject();
 
@@ -201,17 +194,16 @@ static cJSON *row_object(sqlite3_stmt *st)
 	return row;
 }
 
-/* All rows as an array, and ends st (which may be NULL). */
-static cJSON *take_rows(struct store *s, sqlite3_stmt *st, struct err *e)
+cJSON *store_take_rows(struct store *s, sqlite3_stmt *st, struct err *e)
 {
 	cJSON *rows = st ? cJSON_CreateArray() : NULL;
 	int more;
 
 	if (!st)
 		return NULL;
-	while ((more = next(s, st, e)) > 0)
-		cJSON_AddItemToArray(rows, row_object(st));
-	end(s, st);
+	while ((more = store_next(s, st, e)) > 0)
+		cJSON_AddItemToArray(rows, store_row(st));
+	store_end(s, st);
 	if (more < 0) {
 		cJSON_Delete(rows);
 		return NULL;
@@ -219,38 +211,37 @@ static cJSON *take_rows(struct store *s, sqlite3_stmt *st, struct err *e)
 	return rows;
 }
 
-/* The one row there is, and ends st (which may be NULL). */
-static cJSON *take_row(
+cJSON *store_take_row(
 	struct store *s, sqlite3_stmt *st, const char *what, int64_t id, struct err *e)
 {
 	cJSON *row = NULL;
 
 	if (!st)
 		return NULL;
-	int more = next(s, st, e);
+	int more = store_next(s, st, e);
 	if (more > 0)
-		row = row_object(st);
+		row = store_row(st);
 	else if (more == 0)
 		err_set(e, ERR_NOT_FOUND, "there is no %s %lld", what, (long long)id);
-	end(s, st);
+	store_end(s, st);
 	return row;
 }
 
 int store_last(struct store *s, int64_t *last, int64_t *generation, struct err *e)
 {
-	sqlite3_stmt *st = begin(s, e, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", "");
+	sqlite3_stmt *st =
+		store_begin(s, e, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", "");
 
 	if (!st)
 		return -1;
-	int more = next(s, st, e);
+	int more = store_next(s, st, e);
 	*last = more > 0 ? sqlite3_column_int64(st, 0) : 0;
 	*generation = s->generation;
-	end(s, st);
+	store_end(s, st);
 	return more < 0 ? -1 : 0;
 }
 
-/* " AND column IN (?, ?)" with as many marks as there are words; "" for none. */
-static const char *in_list(const char *column, const struct words *w, char *out, size_t size)
+const char *store_in_list(const char *column, const struct words *w, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -266,7 +257,7 @@ static const char *in_list(const char *column, const struct words *w, char *out,
 	return out;
 }
 
-static void bind_words(sqlite3_stmt *st, int first, const struct words *w)
+void store_bind_words(sqlite3_stmt *st, int first, const struct words *w)
 {
 	for (int i = 0; i < w->count; i++)
 		sqlite3_bind_text(st, first + i, w->word[i], -1, SQLITE_STATIC);
@@ -289,15 +280,16 @@ int store_events(struct store *s, const struct store_range *r, store_event_cb cb
 		"SELECT id, stream, subject, kind, body FROM events "
 		"WHERE id > ? AND id <= ?%s%s ORDER BY id %s LIMIT ?",
 		r->agent ? " AND stream = 'agent' AND subject = ?" : "",
-		in_list("kind", &r->kinds, kinds, sizeof kinds), r->newest ? "DESC" : "ASC");
-	sqlite3_stmt *st = begin(s, e, sql, r->agent ? "iii" : "ii", r->after, highest, r->agent);
+		store_in_list("kind", &r->kinds, kinds, sizeof kinds), r->newest ? "DESC" : "ASC");
+	sqlite3_stmt *st =
+		store_begin(s, e, sql, r->agent ? "iii" : "ii", r->after, highest, r->agent);
 	if (!st)
 		return -1;
-	bind_words(st, r->agent ? 4 : 3, &r->kinds);
+	store_bind_words(st, r->agent ? 4 : 3, &r->kinds);
 	sqlite3_bind_int(st, sqlite3_bind_parameter_count(st), r->limit + 1);
 	*looked = (struct store_looked){
 		.first = r->after + 1, .last = highest > r->after ? highest : r->after};
-	while ((row = next(s, st, e)) > 0) {
+	while ((row = store_next(s, st, e)) > 0) {
 		struct store_event ev = {.id = sqlite3_column_int64(st, 0),
 			.stream = (const char *)sqlite3_column_text(st, 1),
 			.subject = sqlite3_column_int64(st, 2),
@@ -317,7 +309,7 @@ int store_events(struct store *s, const struct store_range *r, store_event_cb cb
 		count++;
 		bytes += ev.body_len;
 	}
-	end(s, st);
+	store_end(s, st);
 	return row < 0 ? -1 : 0;
 }
 
@@ -326,19 +318,20 @@ int store_events(struct store *s, const struct store_range *r, store_event_cb cb
 	"manager AS \"manager?\", permission, limit_turns AS \"limits.turns\", "                   \
 	"limit_minutes AS \"limits.minutes\", limit_dollars AS \"limits.dollars\", "               \
 	"agent_model AS \"models.agent\", aider_model AS \"models.aider\", "                       \
-	"pull_request AS \"pull_request?\", created_at"
+	"pull_request AS \"pull_request?\", created_at, winner"
 
 cJSON *store_tasks(struct store *s, struct err *e)
 {
-	return take_rows(s,
-		begin(s, e, "SELECT " TASK_COLUMNS " FROM tasks ORDER BY id LIMIT ?", "i",
+	return store_take_rows(s,
+		store_begin(s, e, "SELECT " TASK_COLUMNS " FROM tasks ORDER BY id LIMIT ?", "i",
 			(int64_t)STORE_TASKS_MAX),
 		e);
 }
 
 cJSON *store_task(struct store *s, int64_t id, struct err *e)
 {
-	return take_row(s, begin(s, e, "SELECT " TASK_COLUMNS " FROM tasks WHERE id = ?", "i", id),
+	return store_take_row(s,
+		store_begin(s, e, "SELECT " TASK_COLUMNS " FROM tasks WHERE id = ?", "i", id),
 		"task", id, e);
 }
 
@@ -350,46 +343,91 @@ cJSON *store_task(struct store *s, int64_t id, struct err *e)
 	"SELECT a.id AS id, task_id, title, repository, base, branch, state, reason, turn, "       \
 	"progress, thought, action, future, tokens_in, tokens_out, dollars, files, added, "        \
 	"removed, tests, a.pull_request AS pull_request, epoch, pid, manager AS \"manager?\", "    \
-	"a.created_at AS created_at, started_at, ended_at, updated_at, " LAST_EVENT                \
+	"a.created_at AS created_at, started_at, ended_at, updated_at, "                           \
+	"archived AS \"archived?\", state_at, limit_turns AS \"limits.turns\", "                   \
+	"limit_minutes AS \"limits.minutes\", limit_dollars AS \"limits.dollars\", " LAST_EVENT    \
 	"FROM agents a JOIN tasks t ON t.id = a.task_id "
 
-cJSON *store_agents(struct store *s, const struct words *states, int64_t task, struct err *e)
+cJSON *store_agents(
+	struct store *s, const struct words *states, int64_t task, bool archived, struct err *e)
 {
 	char sql[2 * SQL_MAX], list[256];
 
 	snprintf(sql, sizeof sql,
-		AGENT_SELECT "WHERE (?1 = 0 OR task_id = ?1)%s ORDER BY a.id LIMIT %d",
-		in_list("state", states, list, sizeof list), STORE_AGENTS_MAX);
-	sqlite3_stmt *st = begin(s, e, sql, "i", task);
+		AGENT_SELECT "WHERE (?1 = 0 OR task_id = ?1) AND archived <= ?2%s ORDER BY a.id "
+			     "LIMIT %d",
+		store_in_list("state", states, list, sizeof list), STORE_AGENTS_MAX);
+	sqlite3_stmt *st = store_begin(s, e, sql, "ii", task, (int64_t)archived);
 	if (st)
-		bind_words(st, 2, states);
-	return take_rows(s, st, e);
+		store_bind_words(st, 3, states);
+	return store_take_rows(s, st, e);
 }
 
 cJSON *store_agent(struct store *s, int64_t id, struct err *e)
 {
-	return take_row(s, begin(s, e, AGENT_SELECT "WHERE a.id = ?", "i", id), "agent", id, e);
+	return store_take_row(
+		s, store_begin(s, e, AGENT_SELECT "WHERE a.id = ?", "i", id), "agent", id, e);
 }
 
-static int check_agent(struct store *s, int64_t agent, struct err *e)
+int store_check_agent(struct store *s, int64_t agent, struct err *e)
 {
-	cJSON *row = take_row(s, begin(s, e, "SELECT id FROM agents WHERE id = ?", "i", agent),
-		"agent", agent, e);
+	cJSON *row = store_take_row(s,
+		store_begin(s, e, "SELECT id FROM agents WHERE id = ?", "i", agent), "agent", agent,
+		e);
 
 	cJSON_Delete(row);
 	return row ? 0 : -1;
 }
 
+/* "roles": {role: {tokens_in, tokens_out, dollars}} to each of these turns. */
+static int add_roles(struct store *s, int64_t agent, cJSON *turns, struct err *e)
+{
+	cJSON *turn = turns->child;
+	_cleanup_json_ cJSON *rows = store_take_rows(s,
+		store_begin(s, e,
+			"SELECT turn, role, SUM(tokens_in) AS tokens_in, "
+			"SUM(tokens_out) AS tokens_out, SUM(dollars) AS dollars FROM usage "
+			"WHERE agent_id = ? AND turn >= ? GROUP BY turn, role ORDER BY turn",
+			"ii", agent, turn ? json_int(turn, "turn", 0) : (int64_t)0),
+		e);
+	cJSON *row, *after;
+
+	if (!rows)
+		return -1;
+	for (; turn; turn = turn->next)
+		cJSON_AddObjectToObject(turn, "roles");
+	turn = turns->child;
+	for (row = rows->child; row; row = after) {
+		int64_t of = json_int(row, "turn", 0);
+
+		after = row->next;
+		while (turn && json_int(turn, "turn", 0) < of)
+			turn = turn->next;
+		if (!turn || json_int(turn, "turn", 0) != of)
+			continue;
+		cJSON_DetachItemViaPointer(rows, row);
+		char role[64];
+		snprintf(role, sizeof role, "%s", json_str(row, "role", ""));
+		cJSON_DeleteItemFromObject(row, "turn");
+		cJSON_DeleteItemFromObject(row, "role");
+		cJSON_AddItemToObject(cJSON_GetObjectItem(turn, "roles"), role, row);
+	}
+	return 0;
+}
+
 cJSON *store_turns(struct store *s, int64_t agent, int64_t before, int limit, struct err *e)
 {
-	if (check_agent(s, agent, e) < 0)
+	cJSON *turns;
+
+	if (store_check_agent(s, agent, e) < 0)
 		return NULL;
-	return take_rows(s,
-		begin(s, e,
+	turns = store_take_rows(s,
+		store_begin(s, e,
 			"SELECT * FROM (SELECT turn, source, prompt, progress, thought, action, "
 			"future, stop_reason, started_at, ended_at, "
 			"COALESCE(u.tokens_in, 0) AS tokens_in, "
-			"COALESCE(u.tokens_out, 0) AS tokens_out, u.dollars AS dollars, " LAST_EVENT
+			"COALESCE(u.tokens_out, 0) AS tokens_out, u.dollars AS dollars, "
+			"idle_ms, " LAST_EVENT
 			"FROM turns t LEFT JOIN (SELECT turn AS of, SUM(tokens_in) AS tokens_in, "
 			"SUM(tokens_out) AS tokens_out, SUM(dollars) AS dollars FROM usage "
 			"WHERE agent_id = ?1 GROUP BY turn) u ON u.of = t.turn "
@@ -397,6 +435,11 @@ cJSON *store_turns(struct store *s, int64_t agent, int64_t before, int limit, st
 			"ORDER BY turn DESC LIMIT ?3) ORDER BY turn",
 			"iii", agent, before, (int64_t)limit),
 		e);
+	if (turns && add_roles(s, agent, turns, e) < 0) {
+		cJSON_Delete(turns);
+		turns = NULL;
+	}
+	return turns;
 }
 
 #define USAGE_SUMS                                                                                 \
@@ -409,18 +452,19 @@ cJSON *store_usage(struct store *s, int64_t agent, struct err *e)
 {
 	_cleanup_json_ cJSON *total = NULL, *models = NULL, *turns = NULL;
 
-	if (check_agent(s, agent, e) < 0)
+	if (store_check_agent(s, agent, e) < 0)
 		return NULL;
-	total = take_row(s, begin(s, e, "SELECT " USAGE_SUMS, "i", agent), "agent", agent, e);
-	models = total ? take_rows(s,
-				 begin(s, e,
+	total = store_take_row(
+		s, store_begin(s, e, "SELECT " USAGE_SUMS, "i", agent), "agent", agent, e);
+	models = total ? store_take_rows(s,
+				 store_begin(s, e,
 					 "SELECT role, model, " USAGE_SUMS
 					 " GROUP BY role, model ORDER BY role, model",
 					 "i", agent),
 				 e)
 		       : NULL;
-	turns = models ? take_rows(s,
-				 begin(s, e,
+	turns = models ? store_take_rows(s,
+				 store_begin(s, e,
 					 "SELECT turn, " USAGE_SUMS
 					 " GROUP BY turn ORDER BY turn LIMIT 1000",
 					 "i", agent),
@@ -439,28 +483,28 @@ char *store_diff(struct store *s, int64_t agent, struct err *e)
 {
 	char *body = NULL;
 
-	if (check_agent(s, agent, e) < 0)
+	if (store_check_agent(s, agent, e) < 0)
 		return NULL;
-	sqlite3_stmt *st = begin(s, e,
+	sqlite3_stmt *st = store_begin(s, e,
 		"SELECT body FROM diffs d JOIN events v ON v.id = d.event_id WHERE d.agent_id = ?",
 		"i", agent);
 	if (!st)
 		return NULL;
-	int more = next(s, st, e);
+	int more = store_next(s, st, e);
 	if (more > 0)
 		body = strdup((const char *)sqlite3_column_text(st, 0));
 	else if (more == 0)
 		e->kind = ERR_NONE;
-	end(s, st);
+	store_end(s, st);
 	return body;
 }
 
 cJSON *store_config(struct store *s, struct err *e)
 {
-	_cleanup_json_ cJSON *models =
-		take_rows(s, begin(s, e, "SELECT role, model FROM model_config", ""), e);
-	_cleanup_json_ cJSON *general = models ? take_rows(s,
-							 begin(s, e,
+	_cleanup_json_ cJSON *models = store_take_rows(
+		s, store_begin(s, e, "SELECT role, model FROM model_config", ""), e);
+	_cleanup_json_ cJSON *general = models ? store_take_rows(s,
+							 store_begin(s, e,
 								 "SELECT key, value FROM "
 								 "general_config",
 								 ""),
@@ -486,8 +530,8 @@ cJSON *store_config(struct store *s, struct err *e)
 
 cJSON *store_counts(struct store *s, struct err *e)
 {
-	_cleanup_json_ cJSON *rows = take_rows(
-		s, begin(s, e, "SELECT state, COUNT(*) AS n FROM agents GROUP BY state", ""), e);
+	_cleanup_json_ cJSON *rows = store_take_rows(s,
+		store_begin(s, e, "SELECT state, COUNT(*) AS n FROM agents GROUP BY state", ""), e);
 	const cJSON *row;
 
 	if (!rows)

@@ -14,7 +14,7 @@
 #include "shared/err.h"
 #include "webui/route.h"
 
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define STORE_AGENTS_MAX 10000
 #define STORE_TASKS_MAX 10000
 
@@ -40,7 +40,7 @@ struct store_range {
 
 /* One event; the pointers are valid during the call, which runs under the lock. */
 struct store_event {
-	int64_t id, subject;
+	int64_t id, subject, at;
 	const char *stream, *kind, *body;
 	size_t body_len;
 };
@@ -61,7 +61,8 @@ int store_events(struct store *s, const struct store_range *r, store_event_cb cb
  * which the caller owns. ERR_NOT_FOUND where one is asked for that is not there. */
 cJSON *store_tasks(struct store *s, struct err *e);
 cJSON *store_task(struct store *s, int64_t id, struct err *e);
-cJSON *store_agents(struct store *s, const struct words *states, int64_t task, struct err *e);
+cJSON *store_agents(
+	struct store *s, const struct words *states, int64_t task, bool archived, struct err *e);
 cJSON *store_agent(struct store *s, int64_t id, struct err *e);
 /* The last `limit` turns below `before` (0: no end), ascending. */
 cJSON *store_turns(struct store *s, int64_t agent, int64_t before, int limit, struct err *e);
@@ -72,6 +73,20 @@ cJSON *store_usage(struct store *s, int64_t agent, struct err *e);
 char *store_diff(struct store *s, int64_t agent, struct err *e);
 /* {"models": {role: model}, "general": {key: value}} as far as stored. */
 cJSON *store_config(struct store *s, struct err *e);
+/* Rows of earlier tasks' repositories and of costs (docs/protocol.md); 0: open. */
+cJSON *store_repositories(struct store *s, struct err *e);
+cJSON *store_costs(struct store *s, int64_t from_ms, int64_t to_ms, struct err *e);
+
+struct store_activity {
+	int64_t before, agent, task; /* 0: the end, all */
+	struct words kinds;
+	int limit;
+	size_t max_bytes;
+};
+/* Everything but output, newest first, without long texts; *more: there are older ones. */
+int store_activity(struct store *s, const struct store_activity *a, store_event_cb cb, void *arg,
+	bool *more, struct err *e);
+
 /* {state: count} */
 cJSON *store_counts(struct store *s, struct err *e);
 

@@ -71,6 +71,9 @@ static int give(struct ctl *c, const struct args *a, const struct order *o)
 		const char *saved;
 
 		json_add_int(params, "agent", ids[i]);
+		if (strcmp(o->method, "agent.archive") == 0)
+			cJSON_AddBoolToObject(
+				params, "archived", strcmp(o->command, "archive") == 0);
 		if (args_has(a, "discard"))
 			cJSON_AddBoolToObject(params, "discard", true);
 		if (ctl_ask(c, o->method, params, o->timeout_ms, &answer, &e) < 0) {
@@ -153,6 +156,22 @@ int ctl_delete(struct ctl *c, const struct args *a)
 
 	if (a->word_count == 1 && strcmp(a->words[0], "all") == 0 && !args_has(a, "yes"))
 		return ctl_usage("delete", "deleting all agents and their work wants --yes");
+	return give(c, a, &o);
+}
+
+int ctl_archive(struct ctl *c, const struct args *a)
+{
+	static const struct order o = {
+		"archive", "agent.archive", "is archived", "done failed stopped", CTL_ASK_MS};
+
+	return give(c, a, &o);
+}
+
+int ctl_unarchive(struct ctl *c, const struct args *a)
+{
+	static const struct order o = {
+		"unarchive", "agent.archive", "is back in the lists", NULL, CTL_ASK_MS};
+
 	return give(c, a, &o);
 }
 

@@ -44,6 +44,7 @@ static const struct args_option new_options[] = {
 static const struct args_option list_options[] = {
 	{"state", 's', "STATE", "only agents in this state"},
 	{"task", 't', "TASK", "only agents of this task"},
+	{"archived", 0, NULL, "archived agents too"},
 	{"tasks", 0, NULL, "list tasks instead of agents"},
 	{"ids", 0, NULL, "print the numbers only"},
 	{0},
@@ -68,6 +69,20 @@ static const struct args_option events_options[] = {
 	{"agent", 'a', "AGENT", "only of this agent"},
 	{"kinds", 'k', "KINDS", "only these kinds, separated by commas"},
 	{"count", 'n', "N", "end after N events"},
+	{0},
+};
+
+static const struct args_option activity_options[] = {
+	{"lines", 'n', "N", "the last N events (default 50)"},
+	{"before", 0, "ID", "only events before this one"},
+	{"agent", 'a', "AGENT", "only of this agent"},
+	{"task", 't', "TASK", "only of this task and its agents"},
+	{"kinds", 'k', "KINDS", "only these kinds, separated by commas"},
+	{0},
+};
+
+static const struct args_option costs_options[] = {
+	{"days", 'd', "N", "only the last N days, today included"},
 	{0},
 };
 
@@ -129,11 +144,21 @@ const struct ctl_command ctl_commands[] = {
 		true},
 	{"delete", AGENTS_OR_ALL, "Stop agents and remove their workspaces and history", NULL,
 		delete_options, ctl_delete, true},
+	{"archive", AGENTS_OR_ALL, "Take ended agents out of the lists", NULL, no_options,
+		ctl_archive, true},
+	{"unarchive", "AGENT...", "Put archived agents back into the lists",
+		"`100x list --archived` shows them.", no_options, ctl_unarchive, true},
 	{"permit", "AGENT PERMISSION OPTION", "Answer a permission an agent waits for",
 		"`100x show AGENT` lists what is asked and the options.", no_options, ctl_permit,
 		true},
 	{"events", "[OPTIONS]", "Print events of all agents, one a line", NULL, events_options,
 		ctl_events, false},
+	{"activity", "[OPTIONS]", "Print what happened lately, the newest last", NULL,
+		activity_options, ctl_activity, false},
+	{"costs", "[--days N]", "Show costs by day, repository, role and model", NULL,
+		costs_options, ctl_costs, false},
+	{"repositories", "", "List repositories of earlier tasks", NULL, no_options,
+		ctl_repositories, false},
 	{"config", "[get [KEY] | set KEY=VALUE... | models]", "Show or change the configuration",
 		"Keys: models.orchestrator, models.agent, models.aider and the general keys that\n"
 		"`100x config` lists. \"-\" as VALUE reads stdin.",

@@ -108,8 +108,7 @@ int ctl_logs(struct ctl *c, const struct args *a)
 	return got < 0 ? ctl_fail(c, &e) : CTL_OK;
 }
 
-/* "12:34:56 agent/7   state    working" */
-static void print_event(struct ctl *c, const cJSON *event)
+void logs_event(struct ctl *c, const cJSON *event)
 {
 	const cJSON *body = json_get(event, "body");
 	const char *kind = json_str(event, "kind", "");
@@ -142,7 +141,7 @@ static bool on_event(void *arg, const cJSON *event)
 	if (t->ctl->json)
 		print_json(event);
 	else
-		print_event(t->ctl, event);
+		logs_event(t->ctl, event);
 	if (t->left > 0)
 		t->left--;
 	return t->left != 0;
@@ -218,7 +217,7 @@ static bool on_watch(void *arg, const cJSON *event)
 		if (w->ctl->json)
 			print_json(event);
 		else if (worth_telling(kind, json_get(event, "body")))
-			print_event(w->ctl, event);
+			logs_event(w->ctl, event);
 		fflush(stdout);
 		if (strcmp(kind, "state") == 0)
 			snprintf(w->agents[i].state, sizeof(w->agents[i].state), "%s",
@@ -263,14 +262,18 @@ int ctl_wait(struct ctl *c, const struct args *a)
 	_cleanup_json_ cJSON *status = NULL;
 	_cleanup_json_ cJSON *list = NULL;
 	bool all = a->word_count == 1 && strcmp(a->words[0], "all") == 0;
+	cJSON *params;
 	const cJSON *agent;
 	struct err e;
 	int code = CTL_OK;
 
 	if (!a->word_count)
 		return ctl_usage("wait", "wait wants agents");
-	if (ctl_ask(c, "status", NULL, CTL_ASK_MS, &status, &e) < 0 ||
-		ctl_ask(c, "agent.list", NULL, CTL_ASK_MS, &list, &e) < 0)
+	if (ctl_ask(c, "status", NULL, CTL_ASK_MS, &status, &e) < 0)
+		return ctl_fail(c, &e);
+	params = cJSON_CreateObject();
+	cJSON_AddBoolToObject(params, "archived", !all);
+	if (ctl_ask(c, "agent.list", params, CTL_ASK_MS, &list, &e) < 0)
 		return ctl_fail(c, &e);
 	spec.after = json_int(status, "last_event", 0);
 	w.agents = calloc(

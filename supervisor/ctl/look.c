@@ -143,6 +143,8 @@ int ctl_list(struct ctl *c, const struct args *a)
 	}
 	if (task)
 		json_add_int(params, "task", task);
+	if (args_has(a, "archived"))
+		cJSON_AddTrueToObject(params, "archived");
 	if (tasks && cJSON_GetArraySize(params)) {
 		cJSON_Delete(params);
 		return ctl_usage("list", "--tasks cannot be filtered");

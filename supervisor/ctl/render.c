@@ -261,6 +261,44 @@ static void summary_config(struct buf *out, const struct term *t, const cJSON *b
 	}
 }
 
+static void summary_worker(struct buf *out, const struct term *t, const cJSON *body)
+{
+	const cJSON *code = json_get(body, "code"), *number = json_get(body, "signal");
+
+	(void)t;
+	buf_addf(out, "worker pid %lld ", (long long)json_int(body, "pid", 0));
+	add_line(out, body, "phase");
+	if (cJSON_IsNumber(number))
+		buf_addf(out, " by signal %d", number->valueint);
+	else if (cJSON_IsNumber(code))
+		buf_addf(out, " with code %d", code->valueint);
+	add_because(out, body, "reason");
+}
+
+static void summary_archive(struct buf *out, const struct term *t, const cJSON *body)
+{
+	(void)t;
+	buf_adds(out, json_bool(body, "archived", false) ? "archived" : "taken out of the archive");
+}
+
+static void summary_judgement(struct buf *out, const struct term *t, const cJSON *body)
+{
+	(void)t;
+	buf_adds(out, "judged");
+	if (json_int(body, "winner", 0) > 0)
+		buf_addf(out, ", best is agent %lld", (long long)json_int(body, "winner", 0));
+	add_because(out, body, "reasons");
+}
+
+static void summary_winner(struct buf *out, const struct term *t, const cJSON *body)
+{
+	(void)t;
+	if (json_int(body, "agent", 0) > 0)
+		buf_addf(out, "agent %lld was picked", (long long)json_int(body, "agent", 0));
+	else
+		buf_adds(out, "no agent is picked any more");
+}
+
 static const struct {
 	const char *kind;
 	void (*summary)(struct buf *out, const struct term *t, const cJSON *body);
@@ -283,6 +321,10 @@ static const struct {
 	{"created", summary_created},
 	{"deleted", summary_deleted},
 	{"config", summary_config},
+	{"worker", summary_worker},
+	{"archive", summary_archive},
+	{"judgement", summary_judgement},
+	{"winner", summary_winner},
 };
 
 void render_summary(struct buf *out, const struct term *term, const char *kind, const cJSON *body)

@@ -323,8 +323,34 @@ test('every route answers as its description says', async () => {
   await call('POST', '/agents/{id}/stop', { id: running });
   await stack.untilState(running, ['stopped', 'done']);
 
+  await call('POST', '/agents/{id}/archive', { id: running });
+  assert.ok(!(await call('GET', '/agents')).agents.some((a) => a.id === running));
+  assert.ok((await call('GET', '/agents', { query: '?archived=true' })).agents.find((a) => a.id === running).archived);
+  await call('POST', '/agents/{id}/unarchive', { id: running });
+  assert.ok((await call('GET', '/agents')).agents.some((a) => a.id === running));
+  await call('POST', '/agents/{id}/archive', { id: running });
+
+  const { repositories } = await call('GET', '/repositories');
+  assert.deepEqual(repositories.map((r) => [r.repository, r.base, r.tasks]), [[repository, 'main', 2]]);
+  const { rows } = await call('GET', '/costs');
+  assert.deepEqual(rows.map((r) => [r.model, r.calls, r.tokens_in, r.dollars]), [['openai/x', 1, 10, 0.01]]);
+  assert.equal((await call('GET', '/costs', { query: '?to=1000' })).rows.length, 0);
+  const activity = await call('GET', '/activity', { query: `?agent=${agent}` });
+  assert.ok(activity.events.every((e) => e.kind !== 'output' && e.subject === agent));
+  assert.deepEqual(activity.events.map((e) => e.id), ids.filter((id) => all.events.find((e) => e.id === id).kind !== 'output').reverse());
+  const worker = activity.events.filter((e) => e.kind === 'worker').map((e) => e.body);
+  assert.deepEqual(worker.map((b) => [b.phase, b.code]), [['ended', 0], ['started', undefined]]);
+  assert.equal(worker[0].pid, worker[1].pid);
+  const some = await call('GET', '/activity', { query: `?task=${task}&kinds=state,created&limit=2` });
+  assert.equal(some.more, true);
+  assert.equal(some.events[0].body.state, 'done');
+  const older = await call('GET', '/activity', { query: `?task=${task}&kinds=created&before=${some.events[1].id}` });
+  assert.deepEqual(older.events.map((e) => e.stream), ['agent', 'task']);
+  await call('GET', '/activity', { query: '?kinds=output', status: 400 });
+
   const stopped = await create(busy);
   await stack.untilState(stopped, 'working');
+  await call('POST', '/agents/{id}/archive', { id: stopped, status: 409 });
   await call('POST', '/agents/{id}/stop', { id: stopped });
   await stack.untilState(stopped, 'stopped');
   await call('POST', '/agents/{id}/retry', { id: stopped });
@@ -353,7 +379,8 @@ test('every route answers as its description says', async () => {
       if (method === 'parameters') continue;
       assert.ok(covered.has(operation.operationId), `${method} ${template} was not asked`);
       if (template.includes('{id}')) {
-        const body = operation.requestBody && (template.endsWith('permission') ? { permission: 'x', option: 'y' } : { text: 'x' });
+        const fields = operation.requestBody?.content['application/json'].schema.properties ?? {};
+        const body = operation.requestBody && Object.fromEntries(Object.entries(fields).map(([name, { type }]) => [name, type === 'integer' ? 1 : 'x']));
         const answer = described(method.toUpperCase(), template, await api(method.toUpperCase(), template.replace('{id}', 999), body));
         assert.equal(answer.status, 404, `${method} ${template}: ${answer.text}`);
       }

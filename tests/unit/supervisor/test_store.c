@@ -14,6 +14,13 @@
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "supervisor/store.h"
+#include "supervisor/store_backup.h"
+
+/* Takes away what later versions added to the first one's tables. */
+#define FIRST_RELEASE                                                                              \
+	"DROP INDEX events_activity;DROP TABLE costs;ALTER TABLE agents DROP COLUMN archived;"     \
+	"ALTER TABLE agents DROP COLUMN state_at;ALTER TABLE tasks DROP COLUMN winner;"            \
+	"ALTER TABLE turns DROP COLUMN idle_ms;PRAGMA user_version=1"
 
 struct place {
 	char folder[64], path[80];
@@ -30,17 +37,22 @@ static int make(void **state)
 	return 0;
 }
 
-static int tear(void **state)
+static void remove_store(const char *path)
 {
 	static const char *const leaves[] = {"", "-wal", "-shm"};
-	struct place *p = *state;
-	char path[96];
-	size_t i;
+	char leaf[PATHS_MAX + 8];
 
-	for (i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s%s", p->path, leaves[i]);
-		unlink(path);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(leaf, sizeof(leaf), "%s%s", path, leaves[i]);
+		unlink(leaf);
 	}
+}
+
+static int tear(void **state)
+{
+	struct place *p = *state;
+
+	remove_store(p->path);
 	assert_int_equal(rmdir(p->folder), 0);
 	free(p);
 	return 0;
@@ -145,8 +157,8 @@ static void refused(void **state, const char *sql, const char *words)
 static void test_refuses_newer(void **state)
 {
 	refused(state,
-		"CREATE TABLE tasks(x);PRAGMA application_id=825241720;PRAGMA user_version=2",
-		"version 2");
+		"CREATE TABLE tasks(x);PRAGMA application_id=825241720;PRAGMA user_version=99",
+		"newer program");
 }
 
 static void test_refuses_foreign(void **state)
@@ -294,6 +306,44 @@ static void test_events_after(void **state)
 	store_close(s);
 }
 
+/* A store of the first release keeps what it has, and its costs are counted up. */
+static void test_upgrade(void **state)
+{
+	const struct place *p = *state;
+	struct store *s = open_store(state);
+	char path[PATHS_MAX], copy[PATHS_MAX];
+	struct err e;
+	int64_t agent;
+
+	assert_int_equal(store_begin(s, false, &e), 0);
+	agent = add_agent(s, "/r");
+	assert_int_equal(project(s, agent, EVENT_USAGE,
+				 "{\"turn\":1,\"role\":\"aider\",\"model\":\"m\",\"tokens_in\":10,"
+				 "\"tokens_out\":3,\"tokens_cached\":1,\"dollars\":0.5}"),
+		0);
+	assert_int_equal(store_commit(s, &e), 0);
+	store_close(s);
+	execute(p->path, FIRST_RELEASE);
+	s = open_store(state);
+	_cleanup_json_ cJSON *costs = store_costs(s, 0, 0, &e);
+	assert_int_equal(cJSON_GetArraySize(costs), 1);
+	assert_int_equal(json_int(costs->child, "tokens_in", 0), 10);
+	assert_true(json_num(costs->child, "dollars", 0) == 0.5);
+	_cleanup_json_ cJSON *j = store_agent(s, agent, &e);
+	assert_false(json_bool(j, "archived", true));
+	assert_int_equal(json_int(j, "state_at", 0), json_int(j, "updated_at", 1));
+	/* Costs outlive their agent. */
+	assert_int_equal(store_begin(s, false, &e), 0);
+	assert_int_equal(store_agent_delete(s, agent, &e), 0);
+	assert_int_equal(store_commit(s, &e), 0);
+	_cleanup_json_ cJSON *after = store_costs(s, 0, 0, &e);
+	assert_int_equal(cJSON_GetArraySize(after), 1);
+	store_close(s);
+	assert_int_equal(store_backup_newest(p->path, copy, &e), 0);
+	remove_store(copy);
+	assert_int_equal(rmdir(store_backup_folder(p->path, path)), 0);
+}
+
 static void test_commands(void **state)
 {
 	struct store *s = open_store(state);
@@ -365,10 +415,10 @@ static void test_delete_and_alive(void **state)
 	assert_int_equal(store_agent_delete(s, a, &e), 0);
 	assert_int_equal(store_agent_state(s, c, "done", "", true, 9, &e), 0);
 	assert_int_equal(store_commit(s, &e), 0);
-	_cleanup_json_ cJSON *left = store_agent_list(s, NULL, 0, 0, &more, &e);
+	_cleanup_json_ cJSON *left = store_agent_list(s, NULL, 0, false, 0, &more, &e);
 	assert_int_equal(cJSON_GetArraySize(left), 2);
 	assert_false(more);
-	_cleanup_json_ cJSON *done = store_agent_list(s, "done", 0, 0, &more, &e);
+	_cleanup_json_ cJSON *done = store_agent_list(s, "done", 0, false, 0, &more, &e);
 	assert_int_equal(cJSON_GetArraySize(done), 1);
 	assert_int_equal(json_int(done->child, "ended_at", 0), 9);
 	assert_null(store_task(s, 1, &(struct store_defaults){0}, &e));
@@ -390,7 +440,7 @@ static void test_lists_are_bounded(void **state)
 		add_agent(s, "/a/rather/long/path/to/a/repository/on/this/machine");
 	assert_int_equal(store_commit(s, &e), 0);
 	for (pages = 0; more; pages++) {
-		_cleanup_json_ cJSON *page = store_agent_list(s, NULL, 0, after, &more, &e);
+		_cleanup_json_ cJSON *page = store_agent_list(s, NULL, 0, false, after, &more, &e);
 
 		text = json_print(page);
 		assert_true(strlen(text) < 1024 * 1024);
@@ -457,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_create_and_reopen, make, tear),
 		cmocka_unit_test_setup_teardown(test_refuses_newer, make, tear),
+		cmocka_unit_test_setup_teardown(test_upgrade, make, tear),
 		cmocka_unit_test_setup_teardown(test_refuses_foreign, make, tear),
 		cmocka_unit_test_setup_teardown(test_refuses_foreign_application, make, tear),
 		cmocka_unit_test_setup_teardown(test_refuses_damaged, make, tear),

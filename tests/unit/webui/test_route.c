@@ -132,7 +132,10 @@ static void word_lists(void **state)
 	assert_int_equal(w.count, 0);
 	assert_int_equal(words_parse("a,,b", &w, &e), -1);
 	assert_int_equal(words_parse("a'b", &w, &e), -1);
-	assert_int_equal(words_parse("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u", &w, &e), -1);
+	assert_int_equal(words_parse("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z,"
+				     "a,b,c,d,e,f,g",
+				 &w, &e),
+		-1);
 }
 
 static void page_paths(void **state)
