@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/err.h"
+
 #define BUF_FIRST_BYTES 256
 
 void buf_init(struct buf *b, size_t max_bytes)
@@ -49,7 +51,7 @@ static bool reserve(struct buf *b, size_t n)
 			cap = need;
 	b->data = realloc(b->data, cap);
 	if (!b->data)
-		abort();
+		err_out_of_memory();
 	b->cap = cap;
 	return true;
 }
@@ -111,7 +113,7 @@ char *buf_take(struct buf *b, size_t *n)
 	if (!data) {
 		data = calloc(1, 1);
 		if (!data)
-			abort();
+			err_out_of_memory();
 	}
 	buf_init(b, max);
 	return data;

@@ -171,7 +171,7 @@ void bus_close(nng_socket s)
 	bool done;
 
 	if (!c)
-		abort();
+		err_out_of_memory();
 	pthread_mutex_init(&c->mutex, NULL);
 	pthread_cond_init(&c->done_cond, NULL);
 	c->socket = s;
@@ -211,7 +211,7 @@ static struct bus_pub *pub_new(bool listen, const char *url, struct err *e)
 	_cleanup_free_ struct bus_pub *p = calloc(1, sizeof(*p));
 
 	if (!p)
-		abort();
+		err_out_of_memory();
 	strncpy(p->url, url, sizeof(p->url) - 1);
 	if (bus_open(&p->socket, nng_pub0_open, url, e) < 0 ||
 		bus_attach(p->socket, listen, url, e) < 0)
@@ -304,7 +304,7 @@ static struct bus_sub *sub_new(uv_loop_t *loop, bool listen, const char *url, co
 	int fd;
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->cb = cb;
 	s->arg = arg;
 	if (bus_open(&s->socket, nng_sub0_open, url, e) < 0)
@@ -378,7 +378,7 @@ struct bus_feed *bus_feed_dial(const char *url, const char *prefix, struct err *
 	int code;
 
 	if (!f)
-		abort();
+		err_out_of_memory();
 	strncpy(f->url, url, sizeof(f->url) - 1);
 	if (bus_open(&f->socket, nng_sub0_open, url, e) < 0)
 		return NULL;

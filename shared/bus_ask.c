@@ -66,7 +66,7 @@ static void rep_readable(uv_poll_t *poll, int status, int events)
 			break;
 		r = calloc(1, sizeof(*r));
 		if (!r)
-			abort();
+			err_out_of_memory();
 		r->rep = s;
 		r->msg = m;
 		s->cb(s->arg, r, nng_msg_body(m), nng_msg_len(m));
@@ -81,7 +81,7 @@ struct bus_rep *bus_rep_listen(
 	int fd;
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->cb = cb;
 	s->arg = arg;
 	if (bus_open(&s->socket, nng_rep0_open_raw, url, e) < 0)
@@ -293,7 +293,7 @@ struct bus_req *bus_req_dial(uv_loop_t *loop, const char *url, struct err *e)
 	int code;
 
 	if (!q)
-		abort();
+		err_out_of_memory();
 	strncpy(q->url, url, sizeof(q->url) - 1);
 	if (bus_open(&q->socket, nng_req0_open, url, e) < 0 ||
 		bus_attach(q->socket, false, url, e) < 0)
@@ -347,7 +347,7 @@ struct bus_ask *bus_req_ask(struct bus_req *q, const void *data, size_t n, int t
 	int code;
 
 	if (!a)
-		abort();
+		err_out_of_memory();
 	a->q = q;
 	a->cb = cb;
 	a->arg = arg;
@@ -400,7 +400,7 @@ struct bus_asker *bus_asker_dial(const char *url, struct err *e)
 	_cleanup_free_ struct bus_asker *a = calloc(1, sizeof(*a));
 
 	if (!a)
-		abort();
+		err_out_of_memory();
 	strncpy(a->url, url, sizeof(a->url) - 1);
 	if (bus_open(&a->socket, nng_req0_open, url, e) < 0 ||
 		bus_attach(a->socket, false, url, e) < 0)
@@ -467,7 +467,7 @@ int bus_asker_ask(struct bus_asker *a, const void *data, size_t n, int timeout_m
 		*answer_len = nng_msg_len(m);
 		*answer = strndup(nng_msg_body(m), *answer_len);
 		if (!*answer)
-			abort();
+			err_out_of_memory();
 		nng_msg_free(m);
 	}
 	nng_aio_free(aio);

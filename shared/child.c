@@ -240,7 +240,7 @@ static char **build_argv(const struct child_spec *spec)
 		skip = sizeof(prefix) / sizeof(prefix[0]);
 	argv = calloc(n + skip + 1, sizeof(*argv));
 	if (!argv)
-		abort();
+		err_out_of_memory();
 	memcpy(argv, prefix, skip * sizeof(*argv));
 	memcpy(argv + skip, spec->argv, n * sizeof(*argv));
 	return (char **)argv;
@@ -251,7 +251,7 @@ static struct child *child_new(uv_loop_t *loop, const struct child_events *event
 	struct child *c = calloc(1, sizeof(*c));
 
 	if (!c)
-		abort();
+		err_out_of_memory();
 	c->loop = loop;
 	c->events = *events;
 	c->arg = arg;
@@ -384,7 +384,7 @@ int child_write(struct child *c, const void *data, size_t n, struct err *e)
 			e, ERR_LIMIT, "write to process %d: it does not read its input", c->pid);
 	w = malloc(sizeof(*w) + n);
 	if (!w)
-		abort();
+		err_out_of_memory();
 	if (n > 0)
 		memcpy(w->data, data, n);
 	w->req.data = w;
@@ -414,7 +414,7 @@ void child_close_stdin(struct child *c)
 	c->in_ending = true;
 	req = calloc(1, sizeof(*req));
 	if (!req)
-		abort();
+		err_out_of_memory();
 	if (uv_shutdown(req, (uv_stream_t *)&c->in, shut_down) != 0) {
 		free(req);
 		close_handle(&c->in_open, (uv_handle_t *)&c->in);

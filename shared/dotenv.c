@@ -64,7 +64,7 @@ static char *copy(const char *text, size_t n)
 	char *out = strndup(text, n);
 
 	if (!out)
-		abort();
+		err_out_of_memory();
 	return out;
 }
 
@@ -179,10 +179,10 @@ struct dotenv *dotenv_parse(const char *text, size_t n, struct err *e)
 	}
 	d = calloc(1, sizeof(*d));
 	if (!d)
-		abort();
+		err_out_of_memory();
 	d->entries = calloc(DOTENV_MAX_ENTRIES, sizeof(*d->entries));
 	if (!d->entries)
-		abort();
+		err_out_of_memory();
 	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
 	while (text < end) {
@@ -237,7 +237,7 @@ struct dotenv *dotenv_load(const char *path, struct err *e)
 	size_t n;
 
 	if (!text)
-		abort();
+		err_out_of_memory();
 	if (read_file(path, text, &n, e) == 0) {
 		d = dotenv_parse(text, n, e);
 		if (!d)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const err_words[] = {
 	[ERR_NONE] = "none",
@@ -132,4 +133,16 @@ enum err_kind err_kind_parse(const char *name)
 		if (strcmp(name, err_words[i]) == 0)
 			return (enum err_kind)i;
 	return ERR_INTERNAL;
+}
+
+void err_out_of_memory(void)
+{
+	static const char text[] =
+		"out of memory: ended, to be started again. Free memory, or run fewer agents at "
+		"once (100x config set max_working=N)\n";
+
+	/* Nothing here may ask for memory, or run what does at an orderly end. */
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(ERR_MEMORY_EXIT);
+	_exit(ERR_MEMORY_EXIT);
 }

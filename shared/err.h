@@ -41,4 +41,10 @@ int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 const char *err_kind_name(enum err_kind kind);
 enum err_kind err_kind_parse(const char *name);
 
+/* Memory is exhausted: says so on stderr and ends the process with ERR_MEMORY_EXIT,
+ * which whoever watches it takes for "temporary": start it again a little later. What
+ * is durable is on disk by then, so nothing is lost. */
+#define ERR_MEMORY_EXIT 111
+void err_out_of_memory(void) __attribute__((noreturn));
+
 #endif

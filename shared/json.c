@@ -24,6 +24,24 @@ struct scan {
 	struct err *e;
 };
 
+static void *allocate(size_t n)
+{
+	void *p = malloc(n);
+
+	if (!p)
+		err_out_of_memory();
+	return p;
+}
+
+/* cJSON answers a refused allocation with a tree in which a part is missing, which would
+ * then be stored or sent as if it were whole. */
+__attribute__((constructor)) static void use_memory(void)
+{
+	cJSON_Hooks hooks = {.malloc_fn = allocate, .free_fn = free};
+
+	cJSON_InitHooks(&hooks);
+}
+
 static int bad(const struct scan *s, const char *what)
 {
 	return err_set(s->e, ERR_INVALID, "JSON: %s at byte %zu", what, s->at);
@@ -254,7 +272,7 @@ static int refuse_duplicates(const cJSON *j, struct err *e)
 		return 0;
 	names = calloc(n, sizeof(*names));
 	if (!names)
-		abort();
+		err_out_of_memory();
 	n = 0;
 	cJSON_ArrayForEach (child, j)
 		names[n++] = child->string;
@@ -301,7 +319,7 @@ char *json_print(const cJSON *j)
 	char *text = cJSON_PrintUnformatted(j);
 
 	if (!text)
-		abort();
+		err_out_of_memory();
 	return text;
 }
 
@@ -452,7 +470,7 @@ bool json_bool(const cJSON *j, const char *name, bool otherwise)
 static void add(cJSON *j, const char *name, cJSON *v)
 {
 	if (!v || !cJSON_AddItemToObject(j, name, v))
-		abort();
+		err_out_of_memory();
 }
 
 void json_add_text(cJSON *j, const char *name, const char *text, size_t n)

@@ -207,7 +207,7 @@ void log_secret(const char *secret)
 	if (!known && the_log.secrets < LOG_MAX_SECRETS) {
 		char *copy = strdup(secret);
 		if (!copy)
-			abort();
+			err_out_of_memory();
 		the_log.secret[the_log.secrets].text = copy;
 		the_log.secret[the_log.secrets].n = n;
 		the_log.secrets++;

@@ -146,14 +146,14 @@ void rpc_clear(struct rpc *m)
 static void member(cJSON *root, const char *name, cJSON *value)
 {
 	if (!value || !cJSON_AddItemToObject(root, name, value))
-		abort();
+		err_out_of_memory();
 }
 
 /* A borrowed tree as part of another for the time of printing. */
 static void lend(cJSON *root, const char *name, const cJSON *value)
 {
 	if (!cJSON_AddItemReferenceToObject(root, name, (cJSON *)(uintptr_t)value))
-		abort();
+		err_out_of_memory();
 }
 
 static cJSON *message(void)
@@ -161,7 +161,7 @@ static cJSON *message(void)
 	cJSON *root = cJSON_CreateObject();
 
 	if (!root)
-		abort();
+		err_out_of_memory();
 	member(root, "jsonrpc", cJSON_CreateString("2.0"));
 	return root;
 }

@@ -135,7 +135,7 @@ static void mark(struct spool *s, int64_t seq, int64_t offset)
 		s->marks_cap = s->marks_cap ? 2 * s->marks_cap : 64;
 		s->marks = reallocarray(s->marks, s->marks_cap, sizeof(*s->marks));
 		if (!s->marks)
-			abort();
+			err_out_of_memory();
 	}
 	s->marks[s->n_marks++] = offset;
 }
@@ -190,7 +190,7 @@ static int recover(struct spool *s, int64_t file_size, struct err *e)
 	size_t n;
 
 	if (!window)
-		abort();
+		err_out_of_memory();
 	s->size = SPOOL_HEADER;
 	for (;;) {
 		if (have - used < cap) {
@@ -305,7 +305,7 @@ struct spool *spool_open(const char *dir, int64_t agent, int64_t committed, stru
 	struct spool *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->fd = -1;
 	s->agent = agent;
 	buf_init(&s->record, 0);
@@ -448,7 +448,7 @@ static int fetch(struct spool *s, int64_t seq, int64_t offset, struct err *e)
 			_cleanup_free_ char *rest = malloc(want - have);
 
 			if (!rest)
-				abort();
+				err_out_of_memory();
 			got = read_at(s->fd, rest, want - have, offset + (int64_t)have);
 			buf_add(&s->record, rest, got > 0 ? (size_t)got : 0);
 		}

@@ -73,7 +73,7 @@ char *utf8_clean(const char *text, size_t n)
 	}
 	out = malloc(n + 2 * bad + 1);
 	if (!out)
-		abort();
+		err_out_of_memory();
 	for (size_t at = 0; at < n;) {
 		size_t step = character(text + at, n - at);
 

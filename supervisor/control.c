@@ -364,7 +364,7 @@ void control_request(void *arg, struct bus_request *r, const char *data, size_t 
 	} else {
 		c = calloc(1, sizeof(*c));
 		if (!c)
-			abort();
+			err_out_of_memory();
 		c->s = s;
 		c->method = &methods[i];
 		dispatch(c, r, &m);

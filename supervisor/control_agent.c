@@ -302,7 +302,7 @@ void call_agent_remove(struct supervisor *s, struct member *m)
 	struct removal *r = malloc(sizeof(*r));
 
 	if (!r)
-		abort();
+		err_out_of_memory();
 	r->s = s;
 	r->agent = m->id;
 	crash_point(CRASH_DELETE_BEGIN);

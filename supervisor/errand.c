@@ -143,7 +143,7 @@ void errand_run(
 	struct errand *r = calloc(1, sizeof(*r));
 
 	if (!r)
-		abort();
+		err_out_of_memory();
 	r->supervisor = s;
 	r->kind = kind;
 	r->question = json_print(question);

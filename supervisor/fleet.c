@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/err.h"
+
 /* Index of the first member with an id >= id. */
 static size_t place(const struct fleet *f, int64_t id)
 {
@@ -37,7 +39,7 @@ struct member *fleet_add(struct fleet *f, int64_t id)
 		f->members = realloc(f->members, f->cap * sizeof(struct member *));
 	}
 	if (!m || !f->members)
-		abort();
+		err_out_of_memory();
 	m->id = id;
 	f->members[f->n++] = m;
 	f->count[m->agent.state]++;

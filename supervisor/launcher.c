@@ -53,7 +53,7 @@ struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err
 	int i;
 
 	if (!l)
-		abort();
+		err_out_of_memory();
 	l->loop = loop;
 	l->paths = p;
 	if (paths_program("100x-worker", l->program, e) < 0) {
@@ -62,7 +62,7 @@ struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err
 	}
 	for (i = 0; environ[i] && l->n < ENVIRONMENT_MAX; i++) {
 		if (wanted(environ[i]) && !(l->environment[l->n++] = strdup(environ[i])))
-			abort();
+			err_out_of_memory();
 	}
 	return l;
 }

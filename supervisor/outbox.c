@@ -15,7 +15,7 @@ struct outbox_event *outbox_add(struct outbox *o, const char *stream, int64_t su
 		o->cap = o->cap ? o->cap * 2 : 64;
 		o->events = realloc(o->events, o->cap * sizeof(*o->events));
 		if (!o->events)
-			abort();
+			err_out_of_memory();
 	}
 	ev = &o->events[o->n++];
 	*ev = (struct outbox_event){

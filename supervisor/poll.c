@@ -133,7 +133,7 @@ void poll_next_open(struct supervisor *s, struct member *m, struct bus_request *
 	struct poll_next *p = calloc(1, sizeof(*p));
 
 	if (!p)
-		abort();
+		err_out_of_memory();
 	if (m->poll) { /* asked again, after a lost connection: nobody waits for the old one */
 		bus_request_drop(m->poll->request);
 		next_close(m->poll);
@@ -212,7 +212,7 @@ void poll_events_open(struct supervisor *s, const struct poll_question *q,
 		return;
 	p = calloc(1, sizeof(*p));
 	if (!p)
-		abort();
+		err_out_of_memory();
 	p->supervisor = s;
 	p->question = *q;
 	p->request = request;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/err.h"
+
 void queue_init(struct queue *q, int limit)
 {
 	memset(q, 0, sizeof(*q));
@@ -50,7 +52,7 @@ bool queue_push(struct queue *q, int64_t id)
 		q->cap = q->cap ? q->cap * 2 : 64;
 		q->ids = realloc(q->ids, q->cap * sizeof(*q->ids));
 		if (!q->ids)
-			abort();
+			err_out_of_memory();
 	}
 	memmove(q->ids + at + 1, q->ids + at, (q->head + q->n - at) * sizeof(*q->ids));
 	q->ids[at] = id;

@@ -161,7 +161,7 @@ struct store *store_open(const char *path, struct err *e)
 	int opened;
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	mask = umask(0077); /* what agents said is for this user alone */
 	opened = sqlite3_open_v2(path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);

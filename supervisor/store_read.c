@@ -300,7 +300,7 @@ int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, 
 	*n = 0;
 	*ids = calloc(LIST_MAX, sizeof(**ids));
 	if (!*ids)
-		abort();
+		err_out_of_memory();
 	while (q && (got = store_step(s, q, e)) == 1)
 		(*ids)[(*n)++] = sqlite3_column_int64(q, 0);
 	return got < 0 ? -1 : 0;

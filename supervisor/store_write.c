@@ -260,7 +260,7 @@ int store_request_find(struct store *s, const char *id, char **answer, struct er
 		*answer = strdup((const char *)sqlite3_column_text(q, 0));
 		sqlite3_reset(q);
 		if (!*answer)
-			abort();
+			err_out_of_memory();
 	}
 	return got < 0 ? -1 : 0;
 }

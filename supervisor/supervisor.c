@@ -107,7 +107,7 @@ static bool adopt(struct supervisor *s, struct member *m, int pid, int64_t start
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	w = calloc(1, sizeof(*w));
 	if (!w)
-		abort();
+		err_out_of_memory();
 	w->member = m;
 	w->fd = fd;
 	w->poll.data = w;
@@ -240,7 +240,7 @@ void supervisor_arm(struct member *m)
 	if (!m->timer) {
 		m->timer = calloc(1, sizeof(*m->timer));
 		if (!m->timer)
-			abort();
+			err_out_of_memory();
 		uv_timer_init(m->supervisor->loop, m->timer);
 		m->timer->data = m;
 	}
@@ -399,7 +399,7 @@ static void on_left(void *arg, int64_t agent, int pid)
 		return;
 	left->agents = realloc(left->agents, (left->n + 1) * sizeof(*left->agents));
 	if (!left->agents)
-		abort();
+		err_out_of_memory();
 	left->agents[left->n++] = agent;
 }
 
@@ -635,7 +635,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	int lock;
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->paths = *p;
 	s->loop = uv_default_loop();
 	s->started_ms = clock_now_ms();

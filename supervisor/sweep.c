@@ -65,7 +65,7 @@ static int64_t marked(int proc, const char *pid, const char *state_dir, struct s
 			b->size = b->size ? b->size * 2 : ENVIRONMENT_STEP;
 			b->data = realloc(b->data, b->size);
 			if (!b->data)
-				abort();
+				err_out_of_memory();
 		}
 		got = read(fd, b->data + n, b->size - n);
 		if (got <= 0)
@@ -165,7 +165,7 @@ struct sweeper *sweeper_new(uv_loop_t *loop, const struct paths *p)
 	struct sweeper *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->loop = loop;
 	snprintf(s->state_dir, sizeof(s->state_dir), "%s", p->state_dir);
 	cgroup_find(&s->cgroup, p->state_dir);
@@ -350,7 +350,7 @@ static void strike(struct sweep *w, int n)
 	}
 	w->targets = calloc((size_t)n + 1, sizeof(*w->targets));
 	if (!w->targets)
-		abort();
+		err_out_of_memory();
 	w->targets_n = w->alive = 0;
 	w->again = false;
 	uv_timer_init(s->loop, &w->timer);
@@ -413,7 +413,7 @@ void sweep_agent(struct sweeper *s, int64_t agent, void (*done)(void *arg), void
 	struct sweep *w = calloc(1, sizeof(*w));
 
 	if (!w)
-		abort();
+		err_out_of_memory();
 	w->sweeper = s;
 	w->agent = agent;
 	w->done = done;

@@ -67,7 +67,7 @@ int tx_command(
 			(long long)m->id, TX_COMMANDS_MAX);
 	text = body ? json_print(body) : strdup("{}");
 	if (!text)
-		abort();
+		err_out_of_memory();
 	done = store_command_add(
 		s->store, m->id, m->next_command + 1, kind, text, clock_wall_ms(), e);
 	free(text);

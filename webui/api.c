@@ -343,7 +343,7 @@ static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
 	range.max_bytes = (size_t)bytes;
 	list.texts = calloc((size_t)limit, sizeof *list.texts);
 	if (!list.texts)
-		abort();
+		err_out_of_memory();
 	if (store_events(a->store, &range, on_event, &list, &looked, &e) == 0)
 		reply_events(x, &list, range.newest, &looked);
 	else

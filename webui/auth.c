@@ -40,7 +40,7 @@ void auth_random_hex(char *out, int n_bytes)
 		unsigned char byte;
 
 		if (getrandom(&byte, 1, 0) != 1)
-			abort();
+			err_out_of_memory();
 		snprintf(out + 2 * i, 3, "%02x", byte);
 	}
 }
@@ -70,7 +70,7 @@ static char *read_private(const char *path, struct err *e)
 	}
 	text = malloc(FILE_MAX);
 	if (!text)
-		abort();
+		err_out_of_memory();
 	n = read(fd, text, FILE_MAX - 1);
 	if (n < 0) {
 		err_errno(e, "read %s", path);
@@ -166,7 +166,7 @@ struct auth *auth_new(const char *state_dir, struct err *e)
 	char token_path[PATHS_MAX];
 
 	if (!a)
-		abort();
+		err_out_of_memory();
 	pthread_mutex_init(&a->lock, NULL);
 	if (snprintf(token_path, sizeof token_path, "%s/webui.token", state_dir) >= PATHS_MAX ||
 		snprintf(a->sessions_path, PATHS_MAX, "%s/webui.sessions", state_dir) >=

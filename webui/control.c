@@ -28,7 +28,7 @@ struct control *control_new(const char *control_url, struct err *e)
 	struct control *c = calloc(1, sizeof *c);
 
 	if (!c)
-		abort();
+		err_out_of_memory();
 	snprintf(c->path, sizeof c->path, "%s",
 		!strncmp(control_url, "ipc://", 6) ? control_url + 6 : control_url);
 	c->asker = bus_asker_dial(control_url, e);

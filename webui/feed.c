@@ -37,7 +37,7 @@ struct feed *feed_new(struct hub *h, struct store *s)
 	struct feed *f = calloc(1, sizeof *f);
 
 	if (!f)
-		abort();
+		err_out_of_memory();
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->none, NULL);
 	f->hub = h;

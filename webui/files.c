@@ -90,7 +90,7 @@ static char *read_file(int dir_fd, const char *name, size_t *size, struct err *e
 	}
 	body = malloc((size_t)st.st_size + 1);
 	if (!body)
-		abort();
+		err_out_of_memory();
 	while (len < (size_t)st.st_size) {
 		ssize_t n = read(fd, body + len, (size_t)st.st_size - len);
 
@@ -194,7 +194,7 @@ struct files *files_load(const char *dir, struct err *e)
 	}
 	f = calloc(1, sizeof *f);
 	if (!f)
-		abort();
+		err_out_of_memory();
 	if (walk(f, fd, "", 0, e) < 0) {
 		err_wrap(e, "%s", dir);
 		files_free(f);

@@ -199,7 +199,7 @@ struct http_server *http_start(
 	snprintf(keep_alive, sizeof keep_alive, "%d", HTTP_KEEP_ALIVE_MS);
 	struct http_server *s = calloc(1, sizeof *s);
 	if (!s)
-		abort();
+		err_out_of_memory();
 	s->handler = handler;
 	s->arg = arg;
 	mg_init_library(MG_FEATURES_DEFAULT);
@@ -290,7 +290,7 @@ int http_body(struct http_exchange *x, const char **text, size_t *n, struct err 
 			cap = cap ? cap * 2 : READ_STEP;
 			x->body = realloc(x->body, cap);
 			if (!x->body)
-				abort();
+				err_out_of_memory();
 		}
 		int got = mg_read(x->conn, x->body + len, cap - len - 1);
 		if (got < 0 || (got == 0 && x->info->content_length > (long long)len))

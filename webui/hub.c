@@ -60,7 +60,7 @@ static struct hub_item *make_item(const struct event *ev)
 	sse_event(&text, ev->number, ev->stream, ev->subject, ev->word, ev->body, ev->body_len);
 	struct hub_item *item = malloc(sizeof *item + text.len);
 	if (!item)
-		abort();
+		err_out_of_memory();
 	item->references = 1;
 	item->id = ev->number;
 	item->agent = !strcmp(ev->stream, "agent") ? ev->subject : 0;
@@ -144,7 +144,7 @@ struct hub *hub_new(const char *events_url, struct store *store, struct err *e)
 	pthread_condattr_t attr;
 
 	if (!h)
-		abort();
+		err_out_of_memory();
 	h->store = store;
 	h->feed = bus_feed_dial(events_url, "", e);
 	if (!h->feed) {

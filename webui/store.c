@@ -28,7 +28,7 @@ struct store *store_new(const char *path)
 	struct store *s = calloc(1, sizeof *s);
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	pthread_mutex_init(&s->lock, NULL);
 	snprintf(s->path, sizeof s->path, "%s", path);
 	return s;

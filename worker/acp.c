@@ -341,7 +341,7 @@ struct acp *acp_start(uv_loop_t *loop, const struct child_spec *spec, const char
 	struct child_spec piped = *spec;
 
 	if (!a)
-		abort();
+		err_out_of_memory();
 	piped.pipe_stdin = piped.pipe_stdout = piped.pipe_stderr = true;
 	piped.die_with_us = true;
 	a->child = child_start(loop, &piped, &events, a, e);

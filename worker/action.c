@@ -47,7 +47,7 @@ static char *copy(const char *text, size_t n)
 	char *c = malloc(n + 1);
 
 	if (!c)
-		abort();
+		err_out_of_memory();
 	if (n)
 		memcpy(c, text, n);
 	c[n] = '\0';

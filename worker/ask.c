@@ -188,7 +188,7 @@ void ask_start(struct worker *w)
 			    "That answer could not be used: %s. Answer again with one JSON object "
 			    "with the fields progress, thought, action and future.",
 			    w->complaint) < 0)
-			abort();
+			err_out_of_memory();
 		list[2] = (struct llm_message){
 			"assistant", *w->bad_answer ? w->bad_answer : "(empty)"};
 		list[3] = (struct llm_message){"user", complaint};

@@ -13,7 +13,7 @@ static void set_cut(char **slot, const char *text, size_t max)
 	free(*slot);
 	*slot = strndup(text, utf8_cut(text, strlen(text), max));
 	if (!*slot)
-		abort();
+		err_out_of_memory();
 }
 
 static void set_title(struct session_finish *f, const char *title)

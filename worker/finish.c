@@ -145,7 +145,7 @@ static void send_back(struct finish *f, int code, const char *output)
 		    "Find the cause and fix it.",
 		    w->task.test_command, code < 0 ? "was ended by signal" : "ended with exit code",
 		    code < 0 ? -code : code, output) < 0)
-		abort();
+		err_out_of_memory();
 	free(w->session.next_prompt);
 	w->session.next_prompt = text;
 	worker_save(w, true);
@@ -587,7 +587,7 @@ void finish_start(struct worker *w)
 	struct finish *f = calloc(1, sizeof *f);
 
 	if (!f)
-		abort();
+		err_out_of_memory();
 	f->w = w;
 	buf_init(&f->tail, 0);
 	uv_timer_init(w->loop, &f->timer);

@@ -414,7 +414,7 @@ struct forge *forge_new(
 	f = calloc(1, sizeof *f);
 	if (!f || !(f->api = strdup(api_url)) ||
 		asprintf(&f->authorization, "Authorization: Bearer %s", token) < 0)
-		abort();
+		err_out_of_memory();
 	for (n = strlen(f->api); n && f->api[n - 1] == '/'; n--)
 		f->api[n - 1] = '\0';
 	forge_host(f->api, f->host);

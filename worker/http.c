@@ -290,7 +290,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void 
 	if (!w) {
 		w = calloc(1, sizeof *w);
 		if (!w)
-			abort();
+			err_out_of_memory();
 		if (uv_poll_init(h->loop, &w->poll, fd) < 0) {
 			free(w);
 			return -1;
@@ -338,11 +338,11 @@ struct http *http_new(uv_loop_t *loop, struct err *e)
 	}
 	h = calloc(1, sizeof *h);
 	if (!h)
-		abort();
+		err_out_of_memory();
 	h->loop = loop;
 	h->multi = curl_multi_init();
 	if (!h->multi)
-		abort();
+		err_out_of_memory();
 	uv_timer_init(loop, &h->timer);
 	h->timer.data = h;
 	h->open_handles = 1;
@@ -377,7 +377,7 @@ static int look_at_url(struct http_call *c, const char *url, bool *is_https, str
 	int rc = -1;
 
 	if (!u)
-		abort();
+		err_out_of_memory();
 	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
 		curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 		curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
@@ -421,7 +421,7 @@ static int add_headers(struct http_call *c, const char *const *headers, struct e
 		}
 		longer = curl_slist_append(list, headers[i]);
 		if (!longer)
-			abort();
+			err_out_of_memory();
 		list = longer;
 	}
 	c->headers = list;
@@ -443,7 +443,7 @@ static void set_method(struct http_call *c, const struct http_request *r, bool i
 	}
 	c->request_body = malloc(r->body_len + 1);
 	if (!c->request_body)
-		abort();
+		err_out_of_memory();
 	if (r->body_len)
 		memcpy(c->request_body, r->body, r->body_len);
 	c->request_body[r->body_len] = '\0';
@@ -494,7 +494,7 @@ struct http_call *http_send(
 	}
 	c = calloc(1, sizeof *c);
 	if (!c || !(c->easy = curl_easy_init()))
-		abort();
+		err_out_of_memory();
 	c->http = h;
 	c->cb = cb;
 	c->arg = arg;

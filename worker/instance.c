@@ -28,7 +28,7 @@ static void add_variable(struct instance_plan *p, const char *name, const char *
 {
 	if (value && p->variables < INSTANCE_MAX_ENV &&
 		asprintf(&p->env[p->variables++], "%s=%s", name, value) < 0)
-		abort();
+		err_out_of_memory();
 }
 
 static const char *path_variable(void)
@@ -275,7 +275,7 @@ int instance_check(uv_loop_t *loop, const struct paths *paths, const char *text,
 	}
 	c = calloc(1, sizeof *c);
 	if (!c)
-		abort();
+		err_out_of_memory();
 	c->cb = cb;
 	c->arg = arg;
 	buf_init(&c->answer, CHECK_ANSWER_MAX);

@@ -335,7 +335,7 @@ static void hold(struct link *l, enum event_kind kind, char *body, const struct 
 	}
 	h = calloc(1, sizeof *h);
 	if (!h)
-		abort();
+		err_out_of_memory();
 	h->kind = kind;
 	h->body = body;
 	*l->held_tail = h;
@@ -404,7 +404,7 @@ void link_ask(struct link *l, const char *id, const char *method, const cJSON *p
 	struct question *q = calloc(1, sizeof *q);
 
 	if (!q)
-		abort();
+		err_out_of_memory();
 	q->link = l;
 	q->cb = cb;
 	q->arg = arg;
@@ -417,7 +417,7 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	struct link *l = calloc(1, sizeof *l);
 
 	if (!l)
-		abort();
+		err_out_of_memory();
 	l->loop = loop;
 	l->handler = handler;
 	l->arg = arg;

@@ -250,7 +250,7 @@ static char *header(const char *before, const char *secret)
 	char *line;
 
 	if (asprintf(&line, "%s%s", before, secret) < 0)
-		abort();
+		err_out_of_memory();
 	return line;
 }
 
@@ -286,7 +286,7 @@ struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 		return NULL;
 	c = calloc(1, sizeof *c);
 	if (!c)
-		abort();
+		err_out_of_memory();
 	c->llm = l;
 	c->model = model;
 	memcpy(c->url, url, sizeof url);
@@ -324,7 +324,7 @@ struct llm *llm_new(uv_loop_t *loop, struct http *h, const struct dotenv *keys,
 	struct llm *l = calloc(1, sizeof *l);
 
 	if (!l)
-		abort();
+		err_out_of_memory();
 	l->loop = loop;
 	l->http = h;
 	l->keys = keys;

@@ -286,7 +286,7 @@ int llm_parse(const char *body, size_t n, char **text, struct llm_answer *answer
 	read_usage(root, answer);
 	*text = content_text(cJSON_GetObjectItemCaseSensitive(message, "content"));
 	if (!*text)
-		abort();
+		err_out_of_memory();
 	answer->text = *text;
 	return 0;
 }

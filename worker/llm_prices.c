@@ -59,7 +59,7 @@ static void add_row(struct llm_prices *p, char *line)
 		p->cap = p->cap ? p->cap * 2 : 256;
 		p->rows = reallocarray(p->rows, p->cap, sizeof *p->rows);
 		if (!p->rows)
-			abort();
+			err_out_of_memory();
 	}
 	p->rows[p->count++] = row;
 }
@@ -77,7 +77,7 @@ struct llm_prices *llm_prices_parse(const char *text, size_t n, struct err *e)
 	}
 	p = calloc(1, sizeof *p);
 	if (!p || !(p->text = calloc(1, n + 1)))
-		abort();
+		err_out_of_memory();
 	if (n)
 		memcpy(p->text, text, n);
 	rest = p->text;

@@ -33,7 +33,7 @@ void session_set(char **slot, const char *text)
 	char *copy = text ? strdup(text) : NULL;
 
 	if (text && !copy)
-		abort();
+		err_out_of_memory();
 	free(*slot);
 	*slot = copy;
 }
@@ -44,7 +44,7 @@ void session_append(char **slot, const char *text, size_t max)
 	char *joined = malloc(have + more + 1), *from = joined;
 
 	if (!joined)
-		abort();
+		err_out_of_memory();
 	if (have)
 		memcpy(joined, *slot, have);
 	memcpy(joined + have, text, more + 1);
@@ -244,7 +244,7 @@ static cJSON *read_file(const char *folder, const char *name)
 		return NULL;
 	text = malloc((size_t)st.st_size);
 	if (!text)
-		abort();
+		err_out_of_memory();
 	while (n < (size_t)st.st_size) {
 		ssize_t r = read(fd, text + n, (size_t)st.st_size - n);
 

@@ -245,7 +245,7 @@ static struct job *add(struct tree *t, enum job_kind kind, void *cb, void *arg)
 	struct job *j = calloc(1, sizeof *j);
 
 	if (!j)
-		abort();
+		err_out_of_memory();
 	j->tree = t;
 	j->kind = kind;
 	j->cb = cb;
@@ -302,7 +302,7 @@ struct tree *tree_new(
 	struct tree *t = calloc(1, sizeof *t);
 
 	if (!t)
-		abort();
+		err_out_of_memory();
 	t->loop = loop;
 	t->spec = *spec;
 	t->last = &t->first;

@@ -329,7 +329,7 @@ static char *redo_prompt(const struct worker *w)
 		return strdup(last);
 	if (asprintf(&text, "%s\nGo on with the last instruction, which was:\n\n%s",
 		    w->session.note, last) < 0)
-		abort();
+		err_out_of_memory();
 	return text;
 }
 

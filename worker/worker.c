@@ -622,7 +622,7 @@ int worker_run(const struct paths *paths, int64_t agent, int64_t epoch)
 	struct err e;
 
 	if (!w)
-		abort();
+		err_out_of_memory();
 	uv_loop_init(&loop);
 	w->loop = &loop;
 	w->paths = *paths;

@@ -81,10 +81,10 @@ static void list_add(struct ref_list *l, const char *prefix, const char *name, c
 		l->cap = l->cap ? l->cap * 2 : 64;
 		l->line = reallocarray(l->line, l->cap, sizeof *l->line);
 		if (!l->line)
-			abort();
+			err_out_of_memory();
 	}
 	if (asprintf(&l->line[l->n].name, "%s%s", prefix, name) < 0)
-		abort();
+		err_out_of_memory();
 	git_oid_cpy(&l->line[l->n].oid, oid);
 	l->n++;
 }
@@ -370,7 +370,7 @@ int workspace_open(const char *path, const char *mirrors, const struct giturl *u
 		return -1;
 	*out = malloc(sizeof w);
 	if (!*out)
-		abort();
+		err_out_of_memory();
 	**out = w;
 	return 0;
 }

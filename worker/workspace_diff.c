@@ -161,7 +161,7 @@ static void list_files(struct report *r, git_diff *diff)
 	r->count = git_diff_num_deltas(diff);
 	r->file = calloc(r->count + 1, sizeof *r->file);
 	if (!r->file)
-		abort();
+		err_out_of_memory();
 	for (size_t i = 0; i < r->count; i++)
 		r->file[i].delta = git_diff_get_delta(diff, i);
 }

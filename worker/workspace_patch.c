@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/err.h"
+
 static char *copy_lines(const char *text, size_t n, size_t max, bool *cut)
 {
 	char *c;
@@ -16,7 +18,7 @@ static char *copy_lines(const char *text, size_t n, size_t max, bool *cut)
 	}
 	c = malloc(n + 1);
 	if (!c)
-		abort();
+		err_out_of_memory();
 	memcpy(c, text, n);
 	c[n] = '\0';
 	return c;
@@ -41,7 +43,7 @@ void workspace_patch(const char *path, const char *before, const char *after, si
 	if (!out->text)
 		out->text = calloc(1, 1);
 	if (!out->text)
-		abort();
+		err_out_of_memory();
 	git_patch_free(p);
 	git_buf_dispose(&text);
 }

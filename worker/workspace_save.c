@@ -211,7 +211,7 @@ int workspace_save(const char *path, const char *mirrors, const struct giturl *u
 
 	*saved = false;
 	if (!branches)
-		abort();
+		err_out_of_memory();
 	if (workspace_mirror_path(mirrors, url, ".git", mirror_path, e) < 0)
 		return -1;
 	if (access(path, F_OK) < 0 || access(mirror_path, F_OK) < 0)

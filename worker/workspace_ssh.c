@@ -54,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static void argv_add(struct argv *a, const
 
 	va_start(ap, fmt);
 	if (a->n == SSH_MAX_ARGS || vasprintf(&a->item[a->n], fmt, ap) < 0)
-		abort();
+		err_out_of_memory();
 	va_end(ap);
 	a->n++;
 }
@@ -116,7 +116,7 @@ static void add_home(struct argv *a, const char *home)
 	if (!home || (pw && strcmp(pw->pw_dir, home) == 0))
 		return;
 	if (asprintf(&config, "%s/.ssh/config", home) < 0)
-		abort();
+		err_out_of_memory();
 	argv_add(a, "-F");
 	argv_add(a, "%s", access(config, R_OK) == 0 ? config : "/dev/null");
 	argv_add(a, "-o");
@@ -125,7 +125,7 @@ static void add_home(struct argv *a, const char *home)
 		_cleanup_free_ char *key = NULL;
 
 		if (asprintf(&key, "%s/.ssh/%s", home, keys[i]) < 0)
-			abort();
+			err_out_of_memory();
 		if (access(key, R_OK) != 0)
 			continue;
 		argv_add(a, "-i");
@@ -366,7 +366,7 @@ static int link_action(git_smart_subtransport_stream **out, git_smart_subtranspo
 	}
 	l->stream = calloc(1, sizeof *l->stream);
 	if (!l->stream)
-		abort();
+		err_out_of_memory();
 	l->stream->link = l;
 	l->stream->parent.subtransport = transport;
 	l->stream->parent.read = stream_read;
@@ -398,7 +398,7 @@ static int link_new(git_smart_subtransport **out, git_transport *owner, void *pa
 
 	(void)owner;
 	if (!l)
-		abort();
+		err_out_of_memory();
 	l->session = payload;
 	l->fd = l->stderr_fd = -1;
 	l->parent.action = link_action;

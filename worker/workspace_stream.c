@@ -142,7 +142,7 @@ static int stream_new(git_stream **out, const char *host, const char *port)
 	struct timed_stream *t = calloc(1, sizeof *t);
 
 	if (!t || !(t->host = strdup(host)) || !(t->port = strdup(port)))
-		abort();
+		err_out_of_memory();
 	t->fd = -1;
 	t->parent.version = GIT_STREAM_VERSION;
 	t->parent.connect = stream_connect;

@@ -21,7 +21,7 @@ static int agents_meant(struct ctl *c, const struct args *a, const char *states,
 	if (a->word_count != 1 || strcmp(a->words[0], "all") != 0) {
 		*ids = calloc(a->word_count + 1, sizeof(**ids));
 		if (!*ids)
-			abort();
+			err_out_of_memory();
 		for (size_t i = 0; i < a->word_count; i++)
 			if (args_parse_int(a->words[i], "AGENT", 1, INT64_MAX, &(*ids)[i], e) < 0)
 				return -1;
@@ -32,7 +32,7 @@ static int agents_meant(struct ctl *c, const struct args *a, const char *states,
 		return -1;
 	*ids = calloc((size_t)cJSON_GetArraySize(json_get(r, "agents")) + 1, sizeof(**ids));
 	if (!*ids)
-		abort();
+		err_out_of_memory();
 	cJSON_ArrayForEach (agent, json_get(r, "agents")) {
 		if (strstr(states, json_str(agent, "state", "?")))
 			(*ids)[n++] = json_int(agent, "id", 0);

@@ -113,7 +113,7 @@ int ctl_print(const cJSON *result)
 	char *text = cJSON_Print(result);
 
 	if (!text)
-		abort();
+		err_out_of_memory();
 	puts(text);
 	free(text);
 	return CTL_OK;

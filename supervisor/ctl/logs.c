@@ -242,7 +242,7 @@ int logs_wait(struct ctl *c, const int64_t *agents, size_t count, int64_t after)
 
 	w.agents = calloc(count + 1, sizeof(*w.agents));
 	if (!w.agents)
-		abort();
+		err_out_of_memory();
 	for (size_t i = 0; i < count; i++)
 		w.agents[i].agent = agents[i];
 	if (count && follow_run(c, &spec, on_watch_event, NULL, &w, &e) < 0)
@@ -279,7 +279,7 @@ int ctl_wait(struct ctl *c, const struct args *a)
 	w.agents = calloc(
 		(size_t)cJSON_GetArraySize(json_get(list, "agents")) + ARGS_MAX, sizeof(*w.agents));
 	if (!w.agents)
-		abort();
+		err_out_of_memory();
 	for (size_t i = 0; i < a->word_count && !all; i++, w.count++) {
 		if (args_parse_int(a->words[i], "AGENT", 1, INT64_MAX, &w.agents[i].agent, &e) <
 			0) {

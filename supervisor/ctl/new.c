@@ -196,7 +196,7 @@ static int wait_for(struct ctl *c, const cJSON *result, int64_t after)
 		n += (size_t)cJSON_GetArraySize(json_get(task, "agents"));
 	ids = calloc(n + 1, sizeof(*ids));
 	if (!ids)
-		abort();
+		err_out_of_memory();
 	n = 0;
 	cJSON_ArrayForEach (task, json_get(result, "tasks")) {
 		cJSON_ArrayForEach (agent, json_get(task, "agents"))

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "shared/err.h"
+
 #define TABLE_COLUMNS_MAX 16
 
 enum { FILTER_TEXT, FILTER_ESCAPE, FILTER_CSI, FILTER_STRING, FILTER_STRING_ESCAPE };
@@ -260,7 +262,7 @@ struct term_table *term_table_new(const struct term_column *columns, size_t n)
 	struct term_table *t = calloc(1, sizeof(*t));
 
 	if (!t || n > TABLE_COLUMNS_MAX)
-		abort();
+		err_out_of_memory();
 	t->columns = columns;
 	t->column_count = n;
 	return t;
@@ -284,7 +286,7 @@ void term_table_cell(struct term_table *t, enum term_style style, const char *te
 		t->cap = t->cap ? t->cap * 2 : 64;
 		t->cells = reallocarray(t->cells, t->cap, sizeof(*t->cells));
 		if (!t->cells)
-			abort();
+			err_out_of_memory();
 	}
 	buf_init(&clean, 0);
 	term_line(&clean, text ? text : "", 0);

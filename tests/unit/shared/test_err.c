@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shared/err.h"
 #include "shared/json.h"
@@ -86,6 +88,28 @@ static void words_go_there_and_back(void **state)
 	assert_string_equal(err_kind_name((enum err_kind)99), "internal");
 }
 
+static void exhausted_memory_is_told_and_temporary(void **state)
+{
+	char text[512] = "";
+	int ends[2], status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		err_out_of_memory();
+	}
+	close(ends[1]);
+	assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+	close(ends[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ERR_MEMORY_EXIT);
+	assert_ptr_equal(strstr(text, "out of memory"), text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +118,7 @@ int main(void)
 		cmocka_unit_test(text_may_come_from_the_error_itself),
 		cmocka_unit_test(long_text_is_cut_between_characters),
 		cmocka_unit_test(words_go_there_and_back),
+		cmocka_unit_test(exhausted_memory_is_told_and_temporary),
 	};
 
 	return cmocka_run_group_tests_name("err", tests, NULL, NULL);
