@@ -18,6 +18,7 @@
 
 #include "shared/bus.h"
 #include "shared/clock.h"
+#include "tests/unit/apart.h"
 
 #define DEADLINE_MS 10000
 #define OPEN_MAX 64
@@ -543,7 +544,7 @@ static void a_feed_waits_times_out_and_wakes(void **state)
 	bus_pub_free(pub);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_open, scene_close)
 	const struct CMUnitTest tests[] = {
@@ -563,5 +564,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
+	return apart_run(argc, argv, "bus", tests, sizeof tests / sizeof tests[0]);
 }

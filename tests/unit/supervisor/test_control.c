@@ -2,6 +2,7 @@
 #include "tests/unit/supervisor/harness.h"
 
 #include "supervisor/config.h"
+#include "tests/unit/apart.h"
 
 static int make(void **state)
 {
@@ -290,7 +291,7 @@ static void test_webui(void **state)
 	assert_int_equal(json_int(json_get(json_get(status, "result"), "webui"), "port", 0), 5000);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refusals, make, tear),
@@ -306,5 +307,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_webui, make, tear),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return apart_run(argc, argv, "control", tests, sizeof tests / sizeof tests[0]);
 }

@@ -3,6 +3,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "tests/unit/apart.h"
 
 static int make(void **state)
 {
@@ -246,7 +247,7 @@ static void test_disk_refuses(void **state)
 	assert_int_equal(m->agent.state, AGENT_DONE);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, make, tear),
@@ -257,5 +258,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_disk_refuses, make, tear),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return apart_run(argc, argv, "ingest", tests, sizeof tests / sizeof tests[0]);
 }

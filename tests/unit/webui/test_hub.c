@@ -17,6 +17,7 @@
 #include "shared/event.h"
 #include "shared/log.h"
 #include "webui/hub.h"
+#include "tests/unit/apart.h"
 
 #define PATIENCE_MS 10000
 #define SCHEMA                                                                                     \
@@ -273,7 +274,7 @@ static void a_foreign_file_is_refused(void **state)
 	assert_non_null(strstr(e.text, "version 99"));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(starts_without_a_store, set_up, tear_down),
@@ -287,5 +288,5 @@ int main(void)
 	};
 
 	log_init("test");
-	return cmocka_run_group_tests_name("webui/hub", tests, NULL, NULL);
+	return apart_run(argc, argv, "webui/hub", tests, sizeof tests / sizeof tests[0]);
 }
