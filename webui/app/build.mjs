@@ -50,12 +50,16 @@ try {
   const { outputs } = metafile;
   const entry = Object.keys(outputs).find((name) => outputs[name].entryPoint === 'src/main.tsx');
   const style = outputs[entry].cssBundle;
+  const loadedFirst = [...closure(outputs, entry)].map((name) => path.basename(name));
+  // Fetched beside the entry, not after it.
+  const preload = loadedFirst.filter((name) => name.endsWith('.js') && name !== path.basename(entry));
   const html = (await readFile(path.join(here, 'src/index.html'), 'utf8'))
     .replaceAll('{script}', `/${path.basename(entry)}`)
-    .replaceAll('{style}', `/${path.basename(style)}`);
+    .replaceAll('{style}', `/${path.basename(style)}`)
+    .replaceAll('{preload}', preload.map((name) => `<link rel="modulepreload" href="/${name}">`).join('\n'));
   await writeFile(path.join(fresh, 'index.html'), html);
 
-  const first = new Set(['index.html', path.basename(style), ...[...closure(outputs, entry)].map((name) => path.basename(name))]);
+  const first = new Set(['index.html', path.basename(style), ...loadedFirst]);
   let total = 0;
   let begin = 0;
   for (const name of (await readdir(fresh)).sort()) {

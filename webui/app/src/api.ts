@@ -1,7 +1,9 @@
 // The REST interface (/api/v1/openapi.json). Every failure is an ApiError with words for
 // a person; a 401 also tells the page that it is signed out.
 import { signal } from '@preact/signals';
-import type { Agent, Config, Diff, Event, Task, Turn } from './types';
+import type {
+  Agent, CheckedRepository, Config, CostRow, Diff, Event, Health, Issue, KnownRepository, ModelTest, Task, Turn,
+} from './types';
 
 export class ApiError extends Error {
   constructor(
@@ -24,9 +26,11 @@ const DEADLINE_MS = 90000;
 interface Options {
   body?: unknown;
   key?: string;
+  // Also sent when the page is being left.
+  last?: boolean;
 }
 
-async function call<T>(method: string, path: string, { body, key }: Options = {}): Promise<T> {
+async function call<T>(method: string, path: string, { body, key, last }: Options = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (method !== 'GET') headers['Content-Type'] = 'application/json';
   if (key) headers['Idempotency-Key'] = key;
@@ -40,6 +44,7 @@ async function call<T>(method: string, path: string, { body, key }: Options = {}
       headers,
       credentials: 'same-origin',
       cache: 'no-store',
+      keepalive: last === true,
       signal: giveUp.signal,
       ...(method === 'GET' ? {} : { body: JSON.stringify(body ?? {}) }),
     });
@@ -96,7 +101,7 @@ export const api = {
   signIn: (token: string) => call<unknown>('POST', '/session', { body: { token } }),
   signOut: () => call<unknown>('DELETE', '/session'),
   session: () => call<{ signed_in: boolean }>('GET', '/session'),
-  agents: () => call<{ agents: Agent[] }>('GET', '/agents'),
+  agents: (archived = false) => call<{ agents: Agent[] }>('GET', archived ? '/agents?archived=true' : '/agents'),
   agent: (id: number) => call<Agent & { task?: Task }>('GET', `/agents/${id}`),
   turns: (id: number) => call<{ turns: Turn[] }>('GET', `/agents/${id}/turns`),
   diff: (id: number) => call<Diff>('GET', `/agents/${id}/diff`),
@@ -111,7 +116,24 @@ export const api = {
   control: (id: number, what: Control) => call<unknown>('POST', `/agents/${id}/${what}`, { key: requestKey() }),
   answer: (id: number, permission: string, option: string) =>
     call<unknown>('POST', `/agents/${id}/permission`, { body: { permission, option }, key: requestKey() }),
-  remove: (id: number) => call<unknown>('DELETE', `/agents/${id}`, { key: requestKey() }),
+  remove: (id: number, last = false) => call<unknown>('DELETE', `/agents/${id}`, { key: requestKey(), last }),
+  archive: (id: number, archived: boolean) =>
+    call<unknown>('POST', `/agents/${id}/${archived ? 'archive' : 'unarchive'}`, { key: requestKey() }),
+  activity: (query: Record<string, string | number>) =>
+    call<EventPage>('GET', `/activity?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
+  costs: (from: number, to: number) => call<{ rows: CostRow[] }>('GET', `/costs?from=${from}&to=${to}`),
+  health: () => call<Health>('GET', '/health'),
+  keys: () => call<{ keys: { name: string; present: boolean }[] }>('GET', '/keys'),
+  repositories: () => call<{ repositories: KnownRepository[] }>('GET', '/repositories'),
+  checkRepository: (repository: string, base?: string) =>
+    call<CheckedRepository>('POST', '/repositories/check', { body: { repository, ...(base ? { base } : {}) } }),
+  issues: (repository: string, page = 1) =>
+    call<{ issues: Issue[]; more: boolean }>('POST', '/repositories/issues', { body: { repository, page } }),
+  splitGoal: (repository: string, base: string, goal: string, tasks: number) =>
+    call<{ tasks: { title: string; description?: string }[]; model?: string; dollars?: number | null }>('POST', '/goals/split', {
+      body: { repository, ...(base ? { base } : {}), goal, tasks },
+    }),
+  testModel: (model: string) => call<ModelTest>('POST', '/models/test', { body: { model } }),
   config: () => call<Config>('GET', '/config'),
   setConfig: (change: { models?: object; general?: object }) =>
     call<Config>('PATCH', '/config', { body: change, key: requestKey() }),

@@ -1,16 +1,18 @@
-import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { api, ApiError, session } from './api';
-import { App } from './app';
+import { App, preloadViews } from './app';
+import { startNotifying } from './notify';
 import { navigate } from './router';
-import { applyAll, loadAgents, waiting } from './store';
+import { applyAll, loadAgents } from './store';
 import { startStream } from './stream';
 import type { Event } from './types';
 import { watched } from './watched';
 import './style/base.css';
 import './style/controls.css';
 import './style/layout.css';
-import './style/agents.css';
+import './style/board.css';
+import './style/shell.css';
+import './style/views.css';
 import './style/agent.css';
 import './style/log.css';
 import './style/diff.css';
@@ -61,9 +63,8 @@ async function start(): Promise<void> {
       void watched.value?.load();
     },
   });
-  effect(() => {
-    document.title = waiting.value ? `(${waiting.value}) 100x` : '100x';
-  });
+  startNotifying();
+  setTimeout(() => void preloadViews(), 1500);
 }
 
 const root = document.getElementById('app');

@@ -1,27 +1,37 @@
-// Paths of the page: /, /new, /settings, /agents/7?tab=changes.
+// Paths of the page: /, /new, /activity, /costs, /settings, /health, /tasks/3,
+// /agents/7?tab=changes.
 import { computed, signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 
 export type Route =
-  | { name: 'agents' }
+  | { name: 'board' }
   | { name: 'new' }
+  | { name: 'activity' }
+  | { name: 'costs' }
   | { name: 'settings' }
+  | { name: 'health' }
   | { name: 'agent'; id: number; tab: string }
+  | { name: 'task'; id: number }
   | { name: 'unknown' };
 
 const url = signal(location.pathname + location.search);
 
+const PLAIN = ['new', 'activity', 'costs', 'settings', 'health'] as const;
+
 function parse(path: string): Route {
   const { pathname, searchParams } = new URL(path, location.origin);
-  if (pathname === '/' || pathname === '/sign-in') return { name: 'agents' };
-  if (pathname === '/new') return { name: 'new' };
-  if (pathname === '/settings') return { name: 'settings' };
-  const agent = /^\/agents\/([1-9]\d{0,14})$/.exec(pathname);
-  if (agent) return { name: 'agent', id: Number(agent[1]), tab: searchParams.get('tab') ?? 'output' };
+  if (pathname === '/' || pathname === '/sign-in') return { name: 'board' };
+  const plain = PLAIN.find((name) => pathname === `/${name}`);
+  if (plain) return { name: plain };
+  const subject = /^\/(agents|tasks)\/([1-9]\d{0,14})$/.exec(pathname);
+  if (subject?.[1] === 'tasks') return { name: 'task', id: Number(subject[2]) };
+  if (subject) return { name: 'agent', id: Number(subject[2]), tab: searchParams.get('tab') ?? 'output' };
   return { name: 'unknown' };
 }
 
 export const route = computed(() => parse(url.value));
+// What follows the "?" of the address.
+export const query = computed(() => new URL(url.value, location.origin).searchParams);
 
 export function navigate(to: string, replace = false): void {
   if (to === url.value) return;
@@ -41,6 +51,7 @@ interface LinkProps {
   to: string;
   current?: boolean;
   class?: string;
+  title?: string;
   'aria-label'?: string;
   children?: ComponentChildren;
 }

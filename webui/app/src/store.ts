@@ -1,78 +1,95 @@
-// All agents as the page knows them: a snapshot, then the events. One signal an agent, so
-// that an event redraws one row.
+// All agents as the page knows them: a snapshot, then the events. Signals for each agent, so
+// that an event redraws one row, and output only its last line.
 import { batch, computed, signal, type Signal } from '@preact/signals';
 import { api, ApiError } from './api';
 import { plainLine } from './clean';
-import { isState, list, number, text, type Agent, type Event, type State } from './types';
+import { Pulse } from './pulse';
+import { isState, list, number, text, type Agent, type Body, type Event } from './types';
 
 export const ids = signal<readonly number[]>([]);
 export const loading = signal(true);
 export const loadError = signal('');
 // Spoken by a screen reader, politely.
 export const announcement = signal('');
+// Deleted by a person and not gone yet: no longer shown.
+export const vanishing = signal<ReadonlySet<number>>(new Set());
 
-const rows = new Map<number, Signal<Agent>>();
-
-export const agentRow = (id: number): Signal<Agent> | undefined => {
-  void ids.value;
-  return rows.get(id);
-};
-
-export interface Group {
-  name: string;
-  hint: string;
-  states: readonly State[];
-  ids: readonly number[];
+export interface Progress {
+  what: string;
+  done: number;
+  total: number;
+  text: string;
 }
 
-// Those that wait for a person first.
-const GROUPS: readonly Omit<Group, 'ids'>[] = [
-  { name: 'Needs you', hint: '', states: ['waiting'] },
-  { name: 'Working', hint: 'starting, working or finishing', states: ['working', 'starting', 'finishing'] },
-  { name: 'Paused', hint: 'paused by a person or a limit', states: ['paused'] },
-  { name: 'Queued', hint: 'start when another agent ends', states: ['queued'] },
-  { name: 'Failed', hint: 'can be retried', states: ['failed'] },
-  { name: 'Done', hint: '', states: ['done'] },
-  { name: 'Stopped', hint: 'stopped by a person', states: ['stopped'] },
-];
+export interface Entry {
+  readonly row: Signal<Agent>;
+  // The last line of output that is not empty.
+  readonly tail: Signal<string>;
+  readonly progress: Signal<Progress | null>;
+  readonly pulse: Pulse;
+}
 
-let shown: Group[] = [];
-export const groups = computed<readonly Group[]>(() => {
-  const made = GROUPS.map((group) => ({
-    ...group,
-    ids: ids.value.filter((id) => group.states.includes(rows.get(id)?.value.state ?? 'queued')),
-  })).filter((group) => group.ids.length);
-  // The same groups as before keep their identity: a row's change redraws the row alone.
-  const key = (all: readonly Group[]): string => all.map((g) => `${g.name}:${g.ids.join()}`).join(';');
-  if (key(made) !== key(shown)) shown = made;
-  return shown;
-});
+const entries = new Map<number, Entry & { rest: string }>();
 
-export const waiting = computed(() => groups.value.find((g) => g.states.includes('waiting'))?.ids.length ?? 0);
+export const entryOf = (id: number): Entry | undefined => {
+  void ids.value;
+  return entries.get(id);
+};
 
-export const totals = computed(() => {
-  let dollars = 0;
-  let tokens = 0;
+export const agentRow = (id: number): Signal<Agent> | undefined => entryOf(id)?.row;
+
+// Those that are there and not being deleted.
+export const agents = computed<readonly Agent[]>(() => {
+  const gone = vanishing.value;
+  const all: Agent[] = [];
   for (const id of ids.value) {
-    const agent = rows.get(id)?.value;
-    dollars += agent?.dollars ?? 0;
-    tokens += (agent?.tokens_in ?? 0) + (agent?.tokens_out ?? 0);
+    const entry = entries.get(id);
+    if (entry && !gone.has(id)) all.push(entry.row.value);
   }
-  return { dollars, tokens };
+  return all;
 });
+
+const isWaiting = (agent: Agent): boolean => agent.state === 'waiting' && !agent.archived;
+export const waiting = computed(() => agents.value.filter(isWaiting).length);
+
+// The one that has waited longest, after the given one.
+export function nextWaiting(after?: number): number | undefined {
+  const all = agents.peek().filter(isWaiting).sort((a, b) => enteredAt(a) - enteredAt(b));
+  return (all[all.findIndex(({ id }) => id === after) + 1] ?? all[0])?.id;
+}
+
+// When an agent came into its present state.
+export const enteredAt = (agent: Agent): number =>
+  agent.state_at || agent.ended_at || agent.started_at || agent.created_at;
 
 function put(agent: Agent): void {
-  const row = rows.get(agent.id);
-  if (row) row.value = agent;
-  else {
-    rows.set(agent.id, signal(agent));
-    ids.value = [...rows.keys()].sort((a, b) => b - a);
+  const known = entries.get(agent.id);
+  if (known) {
+    known.row.value = agent;
+    if (agent.last_line && !known.tail.peek()) known.tail.value = plainLine(agent.last_line);
+    return;
   }
+  entries.set(agent.id, {
+    row: signal(agent),
+    tail: signal(plainLine(agent.last_line ?? '')),
+    progress: signal(null),
+    pulse: new Pulse(),
+    rest: '',
+  });
 }
 
 function drop(id: number): void {
-  if (rows.delete(id)) ids.value = [...rows.keys()].sort((a, b) => b - a);
+  if (!entries.delete(id)) return;
+  ids.value = [...entries.keys()].sort((a, b) => b - a);
+  if (vanishing.value.has(id)) vanishing.value = new Set([...vanishing.value].filter((other) => other !== id));
 }
+
+const listAll = (): void => {
+  if (ids.value.length !== entries.size) ids.value = [...entries.keys()].sort((a, b) => b - a);
+};
+
+// Whether archived agents are asked for, too.
+export const withArchived = signal(false);
 
 let loads = 0;
 // Events that come while a snapshot is under way are applied after it.
@@ -82,17 +99,13 @@ export async function loadAgents(): Promise<void> {
   const mine = ++loads;
   held = [];
   try {
-    const { agents } = await api.agents();
+    const { agents } = await api.agents(withArchived.peek());
     if (mine !== loads) return;
     batch(() => {
       const present = new Set(agents.map((agent) => agent.id));
-      for (const id of [...rows.keys()]) if (!present.has(id)) rows.delete(id);
-      for (const agent of agents) {
-        const row = rows.get(agent.id);
-        if (row) row.value = agent;
-        else rows.set(agent.id, signal(agent));
-      }
-      ids.value = [...rows.keys()].sort((a, b) => b - a);
+      for (const id of [...entries.keys()]) if (!present.has(id)) entries.delete(id);
+      for (const agent of agents) put(agent);
+      ids.value = [...entries.keys()].sort((a, b) => b - a);
       loading.value = false;
       loadError.value = '';
     });
@@ -122,9 +135,32 @@ export function applyAll(events: readonly Event[]): void {
 async function fetchOne(id: number): Promise<void> {
   try {
     put(await api.agent(id));
+    listAll();
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) drop(id);
   }
+}
+
+// What is not whole yet of a line is kept up to here.
+const REST_MAX = 2048;
+const TAIL_MAX = 240;
+
+function said(entry: Entry & { rest: string }, piece: string): void {
+  const all = (entry.rest + piece).slice(-REST_MAX);
+  const end = all.lastIndexOf('\n');
+  entry.rest = end < 0 ? all : all.slice(end + 1);
+  const lines = all.split('\n');
+  for (let i = lines.length - 1; i >= 0; i--) {
+    const line = plainLine(lines[i] ?? '');
+    if (!line) continue;
+    entry.tail.value = line.length > TAIL_MAX ? `${line.slice(0, TAIL_MAX)}…` : line;
+    return;
+  }
+}
+
+function step(entry: Entry, body: Body): void {
+  const next = { what: text(body['what']), done: number(body['done']), total: number(body['total']), text: text(body['text']) };
+  entry.progress.value = next.total > 0 && next.done >= next.total ? null : next;
 }
 
 function apply({ id, subject, kind, body }: Event): void {
@@ -132,36 +168,58 @@ function apply({ id, subject, kind, body }: Event): void {
     drop(subject);
     return;
   }
-  const row = rows.get(subject);
-  if (!row) {
+  const entry = entries.get(subject);
+  if (!entry) {
     const made = body['agent'] as Agent | undefined;
-    if (kind === 'created' && made?.id === subject) put(made);
-    else if (kind === 'created' || kind === 'state') void fetchOne(subject);
+    if (kind === 'created' && made?.id === subject) {
+      put(made);
+      listAll();
+    } else if (kind === 'created' || kind === 'state' || (kind === 'archive' && body['archived'] === false)) void fetchOne(subject);
     return;
   }
-  if (id <= (row.value.last_event ?? 0)) return;
+  const { row } = entry;
   const at = number(body['at']);
+  entry.pulse.add(at || Date.now());
+  if (id <= (row.peek().last_event ?? 0)) return;
+  if (kind === 'output') {
+    said(entry, text(body['text']));
+    return;
+  }
+  if (kind === 'progress') {
+    step(entry, body);
+    return;
+  }
+  const was = row.peek();
   const change = (fields: Partial<Agent>): void => {
-    row.value = { ...row.value, ...fields, updated_at: at || row.value.updated_at };
+    row.value = { ...was, ...fields, updated_at: at || was.updated_at };
   };
   switch (kind) {
     case 'state': {
       const state = body['state'];
       if (!isState(state)) return;
       const ended = state === 'done' || state === 'failed' || state === 'stopped';
-      if (state !== row.value.state) {
+      if (state !== was.state) {
         announcement.value = `Agent ${subject} is ${state}. ${plainLine(text(body['reason']))}`;
+        for (const listen of stateListeners) listen(was, { ...was, state, reason: text(body['reason']) });
       }
+      if (state !== 'starting' && state !== 'finishing') entry.progress.value = null;
       change({
         state,
         reason: text(body['reason']),
+        state_at: state === was.state && was.state_at ? was.state_at : at,
         ended_at: ended ? at : null,
-        started_at: row.value.started_at ?? (state === 'queued' ? null : at),
+        started_at: was.started_at ?? (state === 'queued' ? null : at),
       });
       break;
     }
+    case 'archive':
+      change({ archived: body['archived'] === true });
+      break;
     case 'turn':
-      if (body['phase'] === 'started') change({ turn: number(body['turn']) });
+      if (body['phase'] === 'started') {
+        entry.progress.value = null;
+        change({ turn: number(body['turn']) });
+      }
       break;
     case 'decision':
       if (body['accepted'] !== false) {
@@ -175,9 +233,9 @@ function apply({ id, subject, kind, body }: Event): void {
       break;
     case 'usage':
       change({
-        tokens_in: row.value.tokens_in + number(body['tokens_in']),
-        tokens_out: row.value.tokens_out + number(body['tokens_out']),
-        dollars: row.value.dollars + number(body['dollars']),
+        tokens_in: was.tokens_in + number(body['tokens_in']),
+        tokens_out: was.tokens_out + number(body['tokens_out']),
+        dollars: was.dollars + number(body['dollars']),
       });
       break;
     case 'diff':
@@ -191,3 +249,8 @@ function apply({ id, subject, kind, body }: Event): void {
       break;
   }
 }
+
+// Told of each change of a state that is seen live: before and after.
+type StateListener = (was: Agent, is: Agent) => void;
+const stateListeners: StateListener[] = [];
+export const onState = (listen: StateListener): void => void stateListeners.push(listen);

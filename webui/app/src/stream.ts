@@ -38,6 +38,9 @@ let last = 0;
 let loaded = false;
 let leading = false;
 let wake: () => void = () => {};
+
+// Whether this tab reads the stream for all tabs of the browser.
+export const leads = (): boolean => leading;
 let silence: ReturnType<typeof setTimeout> | undefined;
 
 function tell(word: Word): void {

@@ -54,6 +54,11 @@ export interface Agent {
   started_at: number | null;
   ended_at: number | null;
   updated_at: number;
+  // When the state was entered; the last line of output that is not empty.
+  state_at?: number;
+  last_line?: string;
+  lines?: number;
+  archived?: boolean;
   // The newest event when the row was read: later ones are not in it.
   last_event?: number;
 }
@@ -97,6 +102,79 @@ export interface Config {
   general: Record<string, unknown>;
 }
 
+export interface KnownRepository {
+  repository: string;
+  base: string;
+  tasks: number;
+  last_at: number;
+}
+
+export interface CheckedRepository {
+  base: string;
+  head: string;
+  branches: string[];
+  default: string;
+}
+
+export interface Issue {
+  number: number;
+  title: string;
+  body: string;
+  labels: string[];
+  url: string;
+  author: string;
+  created_at: number | string;
+  comments: number;
+}
+
+export interface ModelTest {
+  ok: boolean;
+  model: string;
+  provider?: string;
+  latency_ms?: number;
+  text?: string;
+  error?: string;
+  hint?: string;
+}
+
+export interface CostRow {
+  day: string;
+  repository: string;
+  model: string;
+  role: string;
+  calls: number;
+  tokens_in: number;
+  tokens_out: number;
+  tokens_cached: number;
+  // null: the price of its model is not known.
+  dollars: number | null;
+}
+
+export interface ProcessRow {
+  what: string;
+  agent?: number;
+  pid: number;
+  rss_bytes: number;
+  cpu_ms: number;
+}
+
+export interface Finding {
+  level: 'ok' | 'warning' | 'error';
+  what: string;
+  hint: string;
+}
+
+export interface Health {
+  version: string;
+  protocol: number | string;
+  uptime_ms: number;
+  processes: ProcessRow[];
+  queue: { queued: number; working: number; max_working: number };
+  disk: { free_bytes: number; total_bytes: number; state_bytes: number; full: boolean | string };
+  store: { events: number; bytes: number };
+  findings: Finding[];
+}
+
 // A body is what a worker wrote: each field is looked at before it is used.
 export type Body = Record<string, unknown>;
 
@@ -106,6 +184,7 @@ export interface Event {
   subject: number;
   kind: string;
   body: Body;
+  at?: number;
 }
 
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '');

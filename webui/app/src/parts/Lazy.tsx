@@ -17,9 +17,11 @@ function Failed() {
   );
 }
 
-export function lazy<Props extends object>(load: () => Promise<ComponentType<Props>>): ComponentType<Props> {
+export function lazy<Props extends object>(
+  load: () => Promise<ComponentType<Props>>,
+): ComponentType<Props> & { preload: () => Promise<void> } {
   let made: ComponentType<Props> | undefined;
-  return function Lazy(props: Props) {
+  const Lazy = (props: Props) => {
     const [, setLoaded] = useState(Boolean(made));
     const [failed, setFailed] = useState(false);
     useEffect(() => {
@@ -37,4 +39,7 @@ export function lazy<Props extends object>(load: () => Promise<ComponentType<Pro
     const Made = made;
     return <Made {...props} />;
   };
+  // Fetched before it is asked for; a failure is told when it is.
+  const preload = async (): Promise<void> => void load().then((found) => (made ??= found), () => {});
+  return Object.assign(Lazy, { preload });
 }

@@ -25,12 +25,18 @@ export const STATE_WORDS: Record<State, string> = {
   stopped: 'Stopped',
 };
 
+export function StateIcon({ state }: { state: State }) {
+  return (
+    <svg class={`state-icon state-icon-${state}`} viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
+      <path d={PATHS[state]} />
+    </svg>
+  );
+}
+
 export function StateBadge({ state }: { state: State }) {
   return (
     <span class={`state state-${state}`} data-state={state}>
-      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
-        <path d={PATHS[state]} />
-      </svg>
+      <StateIcon state={state} />
       {STATE_WORDS[state]}
     </span>
   );

@@ -1,0 +1,150 @@
+// What a person does with agents, one or many: only what their states allow, with a word of
+// what happened and the way back where there is one.
+import { signal } from '@preact/signals';
+import { api, ApiError, requestKey, type Control } from './api';
+import { plainLine } from './clean';
+import { plural } from './format';
+import { agentRow, agents, vanishing } from './store';
+import { toast, TOAST_MS } from './toast';
+import type { Agent, State } from './types';
+
+export type Action = Control | 'archive' | 'unarchive' | 'delete';
+
+const ENDED: readonly State[] = ['done', 'failed', 'stopped'];
+export const hasEnded = (agent: Agent): boolean => ENDED.includes(agent.state);
+
+interface Deed {
+  label: string;
+  title: string;
+  // "2 agents paused"
+  done: string;
+  when: (agent: Agent) => boolean;
+  back?: Action;
+}
+
+export const DEEDS: Record<Action, Deed> = {
+  resume: { label: 'Resume', title: 'Go on with the next turn', done: 'resumed', when: (a) => a.state === 'paused', back: 'pause' },
+  interrupt: { label: 'Interrupt', title: 'Cancel the turn under way', done: 'interrupted', when: (a) => a.state === 'working' },
+  pause: {
+    label: 'Pause',
+    title: 'No new turn until resumed',
+    done: 'paused',
+    when: (a) => ['working', 'waiting', 'starting', 'queued'].includes(a.state),
+    back: 'resume',
+  },
+  finish: {
+    label: 'Finish now',
+    title: 'End after this turn: test, push, pull request',
+    done: 'told to finish',
+    when: (a) => ['working', 'waiting', 'paused'].includes(a.state),
+  },
+  stop: { label: 'Stop', title: 'End at once; the work so far is kept', done: 'stopped', when: (a) => !hasEnded(a), back: 'retry' },
+  retry: { label: 'Retry', title: 'Go on where it ended', done: 'retried', when: (a) => hasEnded(a) && !a.archived, back: 'stop' },
+  archive: { label: 'Archive', title: 'Off the board; everything is kept', done: 'archived', when: (a) => hasEnded(a) && !a.archived, back: 'unarchive' },
+  unarchive: { label: 'Unarchive', title: 'Back on the board', done: 'back on the board', when: (a) => a.archived === true, back: 'archive' },
+  delete: { label: 'Delete', title: 'Stop it, and remove its workspace and history', done: 'deleted', when: () => true },
+};
+
+const agentOf = (id: number): Agent | undefined => agentRow(id)?.peek();
+
+export const able = (action: Action, ids: Iterable<number>): number[] =>
+  [...ids].filter((id) => {
+    const agent = agentOf(id);
+    return agent && DEEDS[action].when(agent);
+  });
+
+const nameOf = (ids: readonly number[]): string => (ids.length === 1 ? `#${ids[0]}` : plural(ids.length, 'agent'));
+
+const ask = (action: Exclude<Action, 'delete'>, id: number): Promise<unknown> =>
+  action === 'archive' || action === 'unarchive' ? api.archive(id, action === 'archive') : api.control(id, action);
+
+function tellFailures(what: string, failures: readonly [number, unknown][]): void {
+  const [first] = failures;
+  if (!first) return;
+  const more = failures.length > 1 ? `, and ${failures.length - 1} more` : '';
+  const why = first[1] instanceof ApiError ? first[1].message : String(first[1]);
+  toast(`#${first[0]} was not ${what}${more}: ${plainLine(why)}`, { bad: true });
+}
+
+async function each(ids: readonly number[], what: (id: number) => Promise<unknown>): Promise<{ good: number[]; bad: [number, unknown][] }> {
+  const good: number[] = [];
+  const bad: [number, unknown][] = [];
+  await Promise.all(ids.map((id) => what(id).then(() => good.push(id), (error: unknown) => bad.push([id, error]))));
+  return { good, bad };
+}
+
+// False: there was nothing it could be done to.
+export async function act(action: Action, ids: Iterable<number>, quiet = false): Promise<boolean> {
+  const able_ = able(action, ids);
+  if (!able_.length) {
+    if (!quiet) toast(`Nothing here can be ${DEEDS[action].done}.`);
+    return false;
+  }
+  if (action === 'delete') {
+    removeLater(able_);
+    return true;
+  }
+  const { good, bad } = await each(able_, (id) => ask(action, id));
+  const { back, done } = DEEDS[action];
+  if (good.length && !quiet) {
+    toast(`${nameOf(good)} ${done}`, back ? { undo: () => void act(back, good, true) } : {});
+  }
+  tellFailures(done, bad);
+  return good.length > 0;
+}
+
+// Deleting cannot be taken back, so it waits a moment in which it can.
+const leaving = new Map<number, ReturnType<typeof setTimeout>>();
+
+function show(ids: readonly number[]): void {
+  const next = new Set(vanishing.peek());
+  for (const id of ids) next.delete(id);
+  vanishing.value = next;
+}
+
+async function remove(ids: readonly number[], last: boolean): Promise<void> {
+  for (const id of ids) leaving.delete(id);
+  const { bad } = await each(ids, (id) => api.remove(id, last));
+  show(bad.map(([id]) => id));
+  tellFailures('deleted', bad);
+}
+
+function removeLater(ids: readonly number[]): void {
+  vanishing.value = new Set([...vanishing.peek(), ...ids]);
+  const timer = setTimeout(() => void remove(ids, false), TOAST_MS);
+  for (const id of ids) leaving.set(id, timer);
+  toast(`${nameOf(ids)} deleted`, {
+    undo: () => {
+      clearTimeout(timer);
+      for (const id of ids) leaving.delete(id);
+      show(ids);
+    },
+  });
+}
+
+window.addEventListener('pagehide', () => {
+  if (!leaving.size) return;
+  for (const timer of leaving.values()) clearTimeout(timer);
+  void remove([...leaving.keys()], true);
+});
+
+// The agents that a message is being written to; null: none.
+export const telling = signal<readonly number[] | null>(null);
+export const tell = (ids: readonly number[]): void => {
+  if (ids.length) telling.value = ids;
+};
+
+export async function send(ids: readonly number[], text: string): Promise<boolean> {
+  const { good, bad } = await each(ids, (id) => api.tell(id, text, requestKey()));
+  if (good.length) toast(`Told ${nameOf(good)}; it goes into the next turn.`);
+  tellFailures('told', bad);
+  return bad.length === 0;
+}
+
+// Pause or resume, whichever it can be.
+export function toggle(ids: readonly number[]): void {
+  const paused = able('resume', ids);
+  void act(paused.length && paused.length === ids.length ? 'resume' : 'pause', ids);
+}
+
+export const allIds = (): number[] => agents.peek().map(({ id }) => id);

@@ -1,0 +1,37 @@
+// A dialog of the browser's own: it keeps the focus inside and Escape closes it.
+import { useEffect, useRef } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+
+interface Props {
+  title: string;
+  class?: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+export function Dialog({ title, class: name, onClose, children }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const { current } = dialog;
+    const before = document.activeElement;
+    current?.showModal();
+    return () => {
+      if (current?.open) current.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      class={`dialog ${name ?? ''}`}
+      aria-label={title}
+      onClose={onClose}
+      onMouseDown={(event) => {
+        // Outside of it: the backdrop counts as the dialog itself.
+        if (event.target === event.currentTarget) onClose();
+      }}
+    >
+      <div class="dialog-inside">{children}</div>
+    </dialog>
+  );
+}

@@ -1,0 +1,88 @@
+// A list of agents of any length: pieces of it that are far from the window are empty boxes
+// of their height.
+import { signal, type Signal } from '@preact/signals';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { entryOf } from '../store';
+import { AgentRow } from './AgentRow';
+
+const CHUNK = 20;
+const ROW_PX = 62;
+// This far beyond the window pieces are drawn.
+const MARGIN_PX = 900;
+
+const near = new WeakMap<Element, Signal<boolean>>();
+const watcher =
+  typeof IntersectionObserver === 'undefined'
+    ? null
+    : new IntersectionObserver(
+        (seen) => {
+          for (const { target, isIntersecting } of seen) {
+            const shown = near.get(target);
+            if (shown) shown.value = isIntersecting;
+          }
+        },
+        { rootMargin: `${MARGIN_PX}px 0px` },
+      );
+
+function Piece({ ids, at }: { ids: readonly number[]; at: number }) {
+  const box = useRef<HTMLUListElement>(null);
+  const shown = useMemo(() => signal(at === 0 || !watcher), []);
+  const height = useRef(0);
+  useEffect(() => {
+    const { current } = box;
+    if (!current || !watcher) return;
+    near.set(current, shown);
+    watcher.observe(current);
+    return () => watcher.unobserve(current);
+  }, []);
+  // The height it has when it leaves is kept for the box.
+  useEffect(() => {
+    if (shown.value && box.current) height.current = box.current.offsetHeight;
+  });
+  const visible = shown.value;
+  return (
+    <ul
+      ref={box}
+      class="rows"
+      data-ids={`,${ids.join()},`}
+      style={visible ? { height: '' } : { height: `${height.current || ids.length * ROW_PX}px` }}
+    >
+      {visible &&
+        ids.map((id) => {
+          const entry = entryOf(id);
+          return entry && <AgentRow key={id} entry={entry} />;
+        })}
+    </ul>
+  );
+}
+
+export function Rows({ ids }: { ids: readonly number[] }) {
+  const pieces: (readonly number[])[] = [];
+  for (let i = 0; i < ids.length; i += CHUNK) pieces.push(ids.slice(i, i + CHUNK));
+  return (
+    <div class="rows-all panel">
+      {pieces.map((piece, i) => (
+        <Piece key={i} ids={piece} at={i} />
+      ))}
+    </div>
+  );
+}
+
+const linkOf = (id: number): HTMLElement | null => document.querySelector<HTMLElement>(`[data-agent="${id}"] .row-link`);
+
+// Puts the focus on an agent's row, wherever it is in its list.
+export function focusRow(id: number, tries = 10): void {
+  const link = linkOf(id);
+  if (link) {
+    link.focus({ preventScroll: true });
+    link.closest('.row')?.scrollIntoView({ block: 'nearest' });
+    return;
+  }
+  document.querySelector(`[data-ids*=",${id},"]`)?.scrollIntoView({ block: 'nearest' });
+  if (tries) requestAnimationFrame(() => focusRow(id, tries - 1));
+}
+
+export function focusedRow(): number | undefined {
+  const id = document.activeElement?.closest('[data-agent]')?.getAttribute('data-agent');
+  return id ? Number(id) : undefined;
+}

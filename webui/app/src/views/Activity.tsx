@@ -1,0 +1,3 @@
+export function ActivityView() {
+  return <h1 tabIndex={-1}>Activity</h1>;
+}
