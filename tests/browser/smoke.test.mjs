@@ -102,6 +102,7 @@ test('the printed address signs in and leaves the address bar', async () => {
   await fresh.goto(`${origin}/sign-in?token=${stack.token}`);
   await fresh.getByText('No agents yet').waitFor({ timeout: WAIT });
   assert.equal(fresh.url(), `${origin}/`);
+  await fresh.getByRole('button', { name: 'Menu' }).click({ timeout: WAIT });
   await fresh.getByRole('button', { name: 'Sign out' }).click();
   await fresh.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: WAIT });
   await other.close();
@@ -128,7 +129,7 @@ test('bad input is told at its field and changes nothing', async () => {
   await page.locator('.error, [role="alert"]').filter({ hasText: /no-such-branch/ }).first().waitFor();
   seen.expected.pop();
 
-  await page.getByRole('link', { name: '100x, all agents' }).click();
+  await page.getByRole('link', { name: '100x, the board' }).click();
   await page.getByText('No agents yet').waitFor();
   assert.deepEqual((await stack.ask('agent.list')).agents, []);
 });
@@ -154,9 +155,9 @@ test('a task from the form to its branch, watched live', async () => {
   await page.getByRole('tab', { name: /Task/ }).click();
   await page.locator('.task-card').getByText('main', { exact: true }).waitFor();
 
-  await page.getByRole('link', { name: 'Agents', exact: true }).first().click();
-  await row(id).getByText('Done').waitFor();
-  await page.getByRole('region', { name: 'Done' }).waitFor();
+  await page.getByRole('navigation').getByRole('link', { name: 'Board' }).click();
+  await row(id).locator('[data-state="done"]').waitFor();
+  await page.getByRole('region', { name: 'In review' }).waitFor();
 });
 
 test('what an agent says never becomes HTML, and it waits for an answer', async () => {
@@ -179,7 +180,7 @@ test('what an agent says never becomes HTML, and it waits for an answer', async 
   }
   assert.equal(await page.evaluate(() => window.owned), undefined);
 
-  await page.getByRole('link', { name: 'Agents', exact: true }).first().click();
+  await page.getByRole('navigation').getByRole('link', { name: 'Board' }).click();
   assert.equal(await page.locator('.group').first().getAttribute('aria-label'), 'Needs you');
   await row(id).getByRole('link', { name: 'Be hostile' }).click();
   await page.getByRole('button', { name: 'Allow <u>once</u>' }).click();

@@ -20,10 +20,17 @@ function lineOf(agent: Agent): string {
   return plainLine(agent.progress) || reason;
 }
 
+const IDLE: Partial<Record<Agent['state'], string>> = { queued: 'waits for its turn', starting: 'is being started' };
+
 function Tail({ tail, progress }: { tail: ReadonlySignal<string>; progress: ReadonlySignal<Progress | null> }) {
   const step = progress.value;
   if (step) return <StepBar progress={step} />;
   return <p class="row-tail">{tail}</p>;
+}
+
+// What it says of itself, or where there is nothing of that, its last line.
+function Said({ said, tail, idle }: { said: string; tail: ReadonlySignal<string>; idle: string }) {
+  return <p class="row-said">{said || tail.value || <span class="none">{idle}</span>}</p>;
 }
 
 function Pick({ id, name }: { id: number; name: string }) {
@@ -61,7 +68,7 @@ export function AgentRow({ entry }: { entry: Entry }) {
             <span class="mono">{plainLine(agent.branch)}</span>
           </span>
         </div>
-        <p class="row-said">{said || <span class="none">{agent.state === 'queued' ? 'waits for its turn' : 'nothing to tell yet'}</span>}</p>
+        {(said || !live) && <Said said={said} tail={entry.tail} idle={IDLE[agent.state] ?? 'nothing was said'} />}
         {live && <Tail tail={entry.tail} progress={entry.progress} />}
       </div>
       <div class="row-acts">
