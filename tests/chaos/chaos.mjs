@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { check, checkAfterwards } from './check.mjs';
+import { check, checkAfterwards, checkDatabase } from './check.mjs';
 import { ENDED, randomFrom, World } from './world.mjs';
 
 const KINDS = ['supervisor', 'supervisor', 'worker', 'worker', 'worker', 'coder', 'coder', 'webui', 'errand'];
@@ -36,27 +36,52 @@ async function feed(world, n, random, run) {
   }
 }
 
+// An errand lives for some ms: one is asked for, and killed as soon as it is there. It may
+// have been faster; then nobody died.
+async function killErrand(world) {
+  let over = false;
+  let killed = false;
+  const asked = world.create(1, { base: 'nothing-of-this-name' }).catch((error) => error).then((answer) => {
+    over = true;
+    return answer;
+  });
+  while (!over && !killed) {
+    for (const pid of world.processes().errand) killed = world.kill('errand', pid) || killed;
+    await pause(1);
+  }
+  const answer = await asked;
+  if (!/was killed by signal 9|no branch/.test(answer.message)) throw new Error(`an errand was killed: ${answer.message ?? 'it went well'}`);
+  return killed;
+}
+
 async function killOne(world, random, run) {
   const found = world.processes();
   const dying = world.stack.supervisor.ended;
   let kind = random.of(KINDS);
-  if (!found[kind].length) kind = 'worker';
-  if (!found[kind].length) kind = 'supervisor';
-  if (!found[kind].length || !world.kill(kind, random.of(found[kind]))) return;
+  if (!['errand', 'supervisor'].includes(kind) && !found[kind].length) kind = 'worker';
+  if (kind === 'worker' && !found.worker.length) kind = 'supervisor';
+  if (!(kind === 'errand' ? await killErrand(world) : found[kind].length && world.kill(kind, random.of(found[kind])))) return;
   run.kills++;
   if (kind === 'supervisor') await dying; // or it would still take the question
   const took = await (kind === 'webui' ? world.webuiAnswers() : world.answers());
   run.answers.push(took);
+  if (kind === 'supervisor') run.problems.push(...(await checkDatabase(world)));
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
 }
 
 // What a power cut does: nothing of ours is left, then everything starts again.
 async function killMachine(world, run) {
   const dying = world.stack.supervisor.ended;
+  const t0 = performance.now();
   world.killAll();
+  const t1 = performance.now();
   await dying;
   run.kills++;
-  run.answers.push(await world.answers());
+  const took = await world.answers();
+  run.answers.push(took);
+  const t2 = performance.now();
+  run.problems.push(...(await checkDatabase(world)));
+  if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: killing ${(t1 - t0).toFixed(0)} ms, answers after ${took.toFixed(0)} ms, check ${(performance.now() - t2).toFixed(0)} ms`);
 }
 
 async function tellSomeone(world, random, run) {
@@ -75,7 +100,7 @@ async function tellSomeone(world, random, run) {
 // machine: every kill takes all processes at once.
 export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false }) {
   const random = randomFrom(seed);
-  const run = { over: false, kills: 0, active: [], answers: [], told: [] };
+  const run = { over: false, kills: 0, active: [], answers: [], told: [], problems: [] };
   const world = await World.start({ maxWorking: agents, turnMs });
   try {
     await world.up();
@@ -94,7 +119,7 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
     await world.settle(90000);
     const { problems, rows, events } = await check(world, run.told);
     await world.down();
-    problems.push(...world.problems, ...checkAfterwards(world));
+    problems.push(...run.problems, ...world.problems, ...checkAfterwards(world));
     const states = {};
     for (const row of rows) states[row.state] = (states[row.state] ?? 0) + 1;
     return { problems, states, events: events.length, seen: world.listener.seen.length, killed: world.kills,

@@ -8,12 +8,13 @@ import { git } from '../support/git_server.mjs';
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-// Each worker's events are numbered 1, 2, 3 … in the order of their ids.
-function checkOrder(events, problems) {
+// Ids rise by one (where no agent was deleted, with its events), and so does each worker's
+// seq, in the same order.
+function checkOrder(events, deleted, problems) {
   const last = new Map();
   let id = 0;
   for (const e of events) {
-    if (e.id <= id) problems.push(`event ${e.id} comes after ${id}`);
+    if (e.id <= id || (e.id !== id + 1 && !deleted.size)) problems.push(`event ${e.id} comes after ${id}`);
     id = e.id;
     if (e.stream !== 'agent' || !e.body.seq) continue;
     const want = (last.get(e.subject) ?? 0) + 1;
@@ -22,16 +23,18 @@ function checkOrder(events, problems) {
   }
 }
 
-// What somebody has seen is in the store, word for word.
+// What somebody has seen is in the store, word for word; within one connection without a gap.
 function checkSeen(events, seen, deleted, problems) {
   const stored = new Map(events.map((e) => [e.id, e]));
-  let before = 0;
+  let before = { id: 0 };
   for (const s of seen) {
     const e = stored.get(s.id);
-    const gone = deleted.has(s.topic);
-    if (s.id <= before) problems.push(`event ${s.id} was seen after ${before}`);
-    before = Math.max(before, s.id);
-    if (!e && !gone) problems.push(`event ${s.id} (${s.topic} ${s.kind}) was seen, and is not in the store`);
+    if (s.id <= before.id) problems.push(`event ${s.id} was seen after ${before.id}`);
+    if (s.connection === before.connection && s.id > before.id + 1) {
+      problems.push(`the events ${before.id + 1} to ${s.id - 1} were not published in between`);
+    }
+    before = s;
+    if (!e && !deleted.has(s.topic)) problems.push(`event ${s.id} (${s.topic} ${s.kind}) was seen, and is not in the store`);
     else if (e && (`${e.stream}/${e.subject}` !== s.topic || e.kind !== s.kind || !same(e.body, JSON.parse(s.body)))) {
       problems.push(`event ${s.id} was seen as ${s.topic} ${s.kind}, the store has another`);
     }
@@ -40,18 +43,40 @@ function checkSeen(events, seen, deleted, problems) {
 
 async function query(world, sql) {
   const code = 'import json,sqlite3,sys;print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))';
-  const { stdout, stderr } = await run('python3', ['-c', code, path.join(world.stack.stateDir, 'tasks.db'), sql]);
+  const { stdout, stderr } = await run('python3', ['-S', '-c', code, path.join(world.stack.stateDir, 'tasks.db'), sql]);
   if (!stdout) throw new Error(`${sql}: ${stderr}`);
   return JSON.parse(stdout);
 }
 
+// The turns of one agent in order: { prompt, stop } (stop: undefined while it is open).
+function turnsOf(events, agent) {
+  const turns = new Map();
+  for (const e of events) {
+    if (e.stream !== 'agent' || e.subject !== agent || e.kind !== 'turn') continue;
+    if (e.body.phase === 'started') turns.set(e.body.turn, { prompt: e.body.prompt });
+    else if (turns.has(e.body.turn)) turns.get(e.body.turn).stop = e.body.stop_reason;
+  }
+  return [...turns.values()];
+}
+
+// An agent without a manager gets a message as the prompt of one turn; of another only if
+// that one was cut off, and is done again.
+function checkPrompted(turns, { agent, text }, done, problems) {
+  const at = turns.flatMap((turn, i) => (turn.prompt.split('\n').includes(text) ? [i] : []));
+  if (!at.length && done) problems.push(`agent ${agent}: message "${text}" was never the prompt of a turn`);
+  for (let i = 1; i < at.length; i++) {
+    if (at[i] !== at[i - 1] + 1 || turns[at[i - 1]].stop !== 'error') problems.push(`agent ${agent}: message "${text}" was the prompt of a turn again`);
+  }
+}
+
 // A message to an agent that was accepted is told once, or kept for when the agent goes on.
-async function checkMessages(world, events, told, problems) {
+async function checkMessages(world, rows, events, told, problems) {
   const times = new Map();
   for (const [agent, text] of await query(world, "SELECT agent_id, json_extract(c.body,'$.text') FROM commands c "
     + "JOIN agents a ON a.id = agent_id WHERE c.kind = 'tell' AND n > command_done AND state IN ('done','failed','stopped')")) {
     times.set(`${agent} ${text}`, 1);
   }
+  const kept = new Set(times.keys());
   for (const e of events) {
     if (e.kind !== 'message' || e.body.direction !== 'in') continue;
     const key = `${e.subject} ${e.body.text}`;
@@ -60,18 +85,27 @@ async function checkMessages(world, events, told, problems) {
   for (const { agent, text } of told) {
     const n = times.get(`${agent} ${text}`) ?? 0;
     if (n !== 1) problems.push(`agent ${agent}: message "${text}" was told ${n} times`);
+    const row = rows.find(({ id }) => id === agent);
+    if (row && !row.manager && !kept.has(`${agent} ${text}`)) checkPrompted(turnsOf(events, agent), { agent, text }, row.state === 'done', problems);
   }
 }
 
 // Each pull request once; one for each agent that is done; the branch as the agent left it.
-async function checkEffects(world, rows, events, problems) {
+async function checkEffects(world, rows, problems) {
   const heads = new Map();
   for (const p of world.pulls) heads.set(p.head, (heads.get(p.head) ?? 0) + 1);
   for (const [head, n] of heads) if (n !== 1) problems.push(`${n} pull requests of ${head}`);
+  const asked = new Map();
+  for (const request of world.shared.github.requests) {
+    if (request.operation !== 'pulls/create' || !request.path.startsWith(`/repos/${world.repositoryName}/`)) continue;
+    asked.set(request.body.head, (asked.get(request.body.head) ?? 0) + 1);
+  }
+  for (const [head, n] of asked) if (n !== 1) problems.push(`a pull request of ${head} was asked for ${n} times`);
   for (const row of rows) {
     if (row.state === 'failed' && !row.reason) problems.push(`agent ${row.id} failed without a reason`);
     if (row.state !== 'done') continue;
-    if (!row.pull_request || !heads.has(row.branch)) {
+    const pull = world.pulls.find((p) => p.head === row.branch);
+    if (!pull || !row.pull_request?.endsWith(`/${world.repositoryName}/pull/${pull.number}`)) {
       problems.push(`agent ${row.id} is done (${row.reason}), its pull request: ${row.pull_request}`);
       continue;
     }
@@ -85,9 +119,10 @@ async function checkEffects(world, rows, events, problems) {
   if (fsck.code !== 0) problems.push(`git server: ${fsck.stderr}`);
 }
 
-async function checkDatabase(world, problems) {
+// The problems of the store's file, beside the programs that use it.
+export async function checkDatabase(world) {
   const [[answer]] = await query(world, 'PRAGMA integrity_check');
-  if (answer !== 'ok') problems.push(`integrity_check: ${answer}`);
+  return answer === 'ok' ? [] : [`integrity_check: ${answer}`];
 }
 
 function* files(folder, under = '') {
@@ -106,6 +141,7 @@ function checkFiles(world, problems) {
   for (const name of files(world.stack.stateDir)) {
     if (TEMPORARY.test(name) && !LOCKS.test(name)) problems.push(`left behind: ${name}`);
   }
+  for (const name of files(world.stack.env.TMPDIR)) problems.push(`left behind in TMPDIR: ${name}`);
   for (const name of existsSync(world.stack.runDir) ? readdirSync(world.stack.runDir) : []) {
     if (name !== 'supervisor.lock') problems.push(`left behind in the run directory: ${name}`);
   }
@@ -113,18 +149,17 @@ function checkFiles(world, problems) {
 
 // What can be checked while it runs: log, effects, database. told: [{agent, text}].
 export async function check(world, told = []) {
-  const problems = [];
+  const problems = await checkDatabase(world);
   const rows = await world.agents();
   const events = await world.stack.events();
   const deleted = new Set(events.filter((e) => e.kind === 'deleted').map((e) => `agent/${e.subject}`));
-  checkOrder(events, problems);
+  checkOrder(events, deleted, problems);
   if (world.listener) {
     if (!world.listener.seen.length) problems.push('the listener saw nothing at all');
     checkSeen(events, world.listener.seen, deleted, problems);
   }
-  await checkMessages(world, events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
-  await checkEffects(world, rows, events, problems);
-  await checkDatabase(world, problems);
+  await checkMessages(world, rows, events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
+  await checkEffects(world, rows, problems);
   return { problems, rows, events };
 }
 

@@ -2,15 +2,12 @@
 // model, a real smart-HTTP git server and the double of GitHub; somebody who listens to the
 // events all the while; and the checker, which reads everything at the end and proves that
 // nothing was lost, doubled or left behind.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { subscribe } from '../support/sp.mjs';
 import { deadline, freePort, patience, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { seedRepository, startGitHttp } from '../support/git_server.mjs';
 import { startGithubDouble } from '../support/github_double.mjs';
@@ -50,16 +47,6 @@ const model = {
   ],
 };
 
-function connects(socket) {
-  return new Promise((resolve) => {
-    const connection = net.connect(socket, () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.once('error', () => resolve(false));
-  });
-}
-
 function cmdline(pid) {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
@@ -80,57 +67,22 @@ export const commandOf = (pid) => cmdline(pid).join(' ').slice(0, 200);
 
 const pids = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
 
-// Hears the events as a stranger would, by nngcat: msgpack frames, bin 8, 16 or 32. Each
-// supervisor gets a fresh one once it listens: nngcat's own way of dialling again has a
-// random pause that now and then never ends.
+// Hears the events as a stranger would: what was seen, and in which connection.
 class Listener {
   constructor(socket) {
     this.seen = [];
-    this.socket = socket;
-    this.turn = Promise.resolve();
+    this.connection = 0;
+    this.subscription = subscribe(socket, { frame: (data) => this.take(data), dialled: () => this.connection++ });
   }
 
-  listenAgain() {
-    this.turn = this.turn.then(async () => {
-      await this.hush();
-      while (!this.stopping && !(await connects(this.socket))) await pause(5);
-      if (this.stopping) return;
-      this.rest = Buffer.alloc(0);
-      this.child = spawn('nngcat', ['--sub0', '--subscribe', '', '--dial', `ipc://${this.socket}`, '--async', '--msgpack', '--recv-maxsz', '4194304'],
-        { stdio: ['ignore', 'pipe', 'inherit'] });
-      this.child.stdout.on('data', (chunk) => this.take(chunk));
-      this.ended = once(this.child, 'close');
-    });
+  take(data) {
+    const at = data.indexOf(10);
+    const [topic, kind, id] = data.subarray(0, at).toString('utf8').split(' ');
+    this.seen.push({ connection: this.connection, id: Number(id), topic, kind, body: data.subarray(at + 1).toString('utf8') });
   }
 
-  async hush() {
-    this.child?.kill('SIGKILL');
-    await this.ended;
-  }
-
-  take(chunk) {
-    this.rest = Buffer.concat([this.rest, chunk]);
-    for (;;) {
-      const width = { 0xc4: 1, 0xc5: 2, 0xc6: 4 }[this.rest[0]];
-      if (this.rest.length && !width) throw new Error(`nngcat: unknown framing ${this.rest[0]}`);
-      if (!width || this.rest.length < 1 + width) return;
-      const n = this.rest.readUIntBE(1, width);
-      if (this.rest.length < 1 + width + n) return;
-      this.event(this.rest.subarray(1 + width, 1 + width + n).toString('utf8'));
-      this.rest = this.rest.subarray(1 + width + n);
-    }
-  }
-
-  event(frame) {
-    const at = frame.indexOf('\n');
-    const [topic, kind, id] = frame.slice(0, at).split(' ');
-    this.seen.push({ id: Number(id), topic, kind, body: frame.slice(at + 1) });
-  }
-
-  async stop() {
-    this.stopping = true;
-    await this.turn;
-    await this.hush();
+  stop() {
+    this.subscription.stop();
   }
 }
 
@@ -151,6 +103,8 @@ export class World {
     this.stack = await startStack({ supervisor: false, practice: this.shared.model.port, env: {
       GITHUB_TOKEN: TOKEN, GITHUB_API_URL: this.shared.github.url, HUNDREDX_TOKEN_HOST: '127.0.0.1', ...env } });
     this.dir = this.stack.dir;
+    this.stack.env.TMPDIR = path.join(this.dir, 'tmp'); // so that nothing may stay there
+    await mkdir(this.stack.env.TMPDIR);
     this.script = path.join(this.dir, 'script.json');
     this.repositoryName = `octo/r${this.shared.count++}`;
     this.bare = seedRepository(this.shared.server.root, this.repositoryName, files);
@@ -211,8 +165,7 @@ export class World {
 
   // Every process that names our folder in its command line or environment.
   all() {
-    return pids().filter((pid) => pid !== process.pid && mentions(pid, this.dir) && stat(pid)[0] !== 'Z' &&
-      !(cmdline(pid)[0] ?? '').endsWith('nngcat'));
+    return pids().filter((pid) => pid !== process.pid && mentions(pid, this.dir) && stat(pid)[0] !== 'Z');
   }
 
   kill(kind, pid) {
@@ -258,7 +211,6 @@ export class World {
   }
 
   keepSupervisor() {
-    this.listener?.listenAgain();
     this.stack.supervisor = this.spawn('100x-supervisor', [], () => this.keepSupervisor());
   }
 
@@ -266,16 +218,10 @@ export class World {
     this.stack.webui = this.spawn('100x-webui', ['--port', String(this.port)], () => this.startWebui());
   }
 
-  // How long the supervisor takes to answer, ms. Dialled only when somebody listens, since
-  // nngcat dials again after up to a second.
+  // How long the supervisor takes to answer, ms.
   async answers(limit = 10000) {
     const start = performance.now();
-    const socket = path.join(this.stack.runDir, 'control.ipc');
-    while (!(await connects(socket))) {
-      if (performance.now() - start > limit) throw new Error(`nobody listens at ${socket}`);
-      await pause(5);
-    }
-    await this.stack.ask('status', undefined, undefined, Math.ceil(limit / 1000));
+    await this.stack.ask('status', undefined, undefined, limit / 1000);
     return performance.now() - start;
   }
 
@@ -356,7 +302,8 @@ export class World {
   }
 
   async close() {
-    await this.listener?.stop();
+    this.listener?.stop();
+    this.stack.stopped.abort();
     this.stopping = true;
     this.killAll();
     await Promise.all(this.stack.children.map((child) => child.ended));

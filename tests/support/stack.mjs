@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { request } from './sp.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const mode = process.env.MODE ?? 'release';
@@ -46,7 +47,6 @@ export async function run(command, args, options = {}) {
       if (error && typeof error.code !== 'number' && !error.signal) reject(error);
       else resolve({ code: error ? (error.code ?? 1) : 0, signal: error?.signal, stdout, stderr });
     });
-    options.started?.(child);
     child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(options.input ?? '');
   });
@@ -114,7 +114,7 @@ class Stack {
     this.runDir = path.join(dir, 'run');
     this.children = [];
     this.feeds = [];
-    this.asking = new Set(); // questions under way
+    this.stopped = new AbortController();
   }
 
   url(name) {
@@ -141,17 +141,13 @@ class Stack {
     })]), 15000 * patience, 'the supervisor to answer');
   }
 
-  // One control request by way of Debian's nngcat, as any stranger would.
+  // One control request. The same id is the same question: what changes something does it once.
   async ask(method, params, id = randomBytes(16).toString('hex'), timeoutSeconds = 90) {
-    const request = JSON.stringify({ jsonrpc: '2.0', id, method, ...(params ? { params } : {}) });
-    const { code, stdout, stderr } = await run('nngcat', ['--req0', '--dial', this.url('control.ipc'), '--raw',
-      '--recv-maxsz', '4194304', '--recv-timeout', String(timeoutSeconds), '--send-timeout', String(timeoutSeconds),
-      '--async', '--data', request], { started: (child) => {
-      this.asking.add(child);
-      child.once('exit', () => this.asking.delete(child));
-    } });
-    if (code !== 0 || !stdout) throw new Error(`${method}: no answer (${stderr.trim()})`);
-    const answer = JSON.parse(stdout);
+    const question = JSON.stringify({ jsonrpc: '2.0', id, method, ...(params ? { params } : {}) });
+    const answer = JSON.parse(await request(path.join(this.runDir, 'control.ipc'), question,
+      { timeoutMs: timeoutSeconds * 1000, signal: this.stopped.signal }).catch((error) => {
+      throw new Error(`${method}: ${error.message}`);
+    }));
     if (answer.error) {
       const error = new Error(answer.error.message);
       error.code = answer.error.code;
@@ -227,12 +223,7 @@ class Stack {
         });
       }
     }
-    // A question that nobody waits for any more, to a supervisor that did not start.
-    await Promise.all([...this.asking].map((child) => {
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      return ended;
-    }));
+    this.stopped.abort(); // questions that nobody waits for any more
     const left = await this.survivors();
     if (!process.env.KEEP_STACK) await rm(this.dir, { recursive: true, force: true });
     return left;
