@@ -56,12 +56,12 @@ int backup_check(const char *path, struct err *e)
 	if (!damaged)
 		return -1;
 	if (store_backup_newest(path, copy, NULL) < 0)
-		return err_set(e, ERR_SYS,
+		return err_set(e, ERR_CONFLICT,
 			"%s; it was left as it is, and there is no good copy of it: move it away "
 			"to "
 			"begin afresh",
 			e->text);
-	return err_set(e, ERR_SYS,
+	return err_set(e, ERR_CONFLICT,
 		"%s; it was left as it is. The newest good copy is %s: `100x-supervisor "
 		"--restore-backup` (or `100x up --restore-backup`) puts it in place and keeps the "
 		"damaged file beside it",

@@ -28,7 +28,7 @@ void backup_init(struct backup *b, const char *path);
  * ERR_CONFLICT: one is under way. ERR_SYS: no thread. cb is not called then. */
 int backup_make(struct backup *b, uv_loop_t *loop, backup_cb cb, void *arg, struct err *e);
 
-/* Before the store at path is opened: nothing if there is no file. ERR_SYS: it is
+/* Before the store at path is opened: nothing if there is no file. ERR_CONFLICT: it is
  * damaged; the text names the newest good copy and how to put it in place. */
 int backup_check(const char *path, struct err *e);
 

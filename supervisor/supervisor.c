@@ -496,8 +496,10 @@ void supervisor_down(struct supervisor *s, bool keep_agents)
 	bool any = false;
 	size_t i;
 
-	if (!s->going_down)
+	if (!s->going_down) {
 		log_info("going down%s", keep_agents ? ", the agents go on" : "");
+		heartbeat_stopping(&s->heartbeat);
+	}
 	for (i = 0; i < s->fleet.n && !keep_agents; i++) {
 		m = s->fleet.members[i];
 		if (!s->going_down)
@@ -639,6 +641,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	s->paths = *p;
 	s->loop = uv_default_loop();
 	s->started_ms = clock_now_ms();
+	heartbeat_init(&s->heartbeat);
 	lock = lock_take(p, e);
 	if (lock >= 0)
 		crash_point(CRASH_SUPERVISOR_LOCKED);
@@ -650,6 +653,7 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	crash_point(CRASH_SUPERVISOR_READY);
 	log_info("ready: %s, %zu agents, at most %d at work", s->paths.state_dir, s->fleet.n,
 		s->queue.limit);
+	heartbeat_ready(&s->heartbeat, s->loop);
 	uv_run(s->loop, UV_RUN_DEFAULT);
 	remove_sockets(s);
 	crash_point(CRASH_SUPERVISOR_DOWN_END);

@@ -16,6 +16,7 @@
 #include "supervisor/disk.h"
 #include "supervisor/errand.h"
 #include "supervisor/fleet.h"
+#include "supervisor/heartbeat.h"
 #include "supervisor/ingest.h"
 #include "supervisor/launcher.h"
 #include "supervisor/outbox.h"
@@ -40,6 +41,7 @@ struct supervisor {
 	struct checkpoint checkpoint;
 	struct backup backup;
 	struct disk disk;
+	struct heartbeat heartbeat;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;

@@ -228,6 +228,7 @@ void tx_settle(struct supervisor *s)
 	if (s->config_touched && supervisor_configure(s, &e) < 0)
 		log_error("configuration not read: %s", e.text);
 	s->config_touched = false;
+	heartbeat_status(&s->heartbeat, s->queue.busy, s->fleet.count[AGENT_WAITING]);
 	checkpoint_consider(&s->checkpoint, s->loop);
 }
 

@@ -13,6 +13,7 @@
 #include "shared/paths.h"
 #include "shared/rpc.h"
 
+#define HELLO_MS 1000 /* greeting is tried again: it must not hold up its thread */
 #define ANSWER_MAX (16 * 1024 * 1024)
 #define SOCKET_ACCEPTS 0x10000 /* __SO_ACCEPTCON in the kernel's net.h */
 
@@ -117,7 +118,7 @@ void control_hello(struct control *c, int pid, int port)
 	_cleanup_json_ cJSON *params = cJSON_CreateObject();
 	json_add_int(params, "pid", pid);
 	json_add_int(params, "port", port);
-	cJSON *result = control_ask(c, NULL, "webui.hello", params, CONTROL_QUICK_MS, &e);
+	cJSON *result = control_ask(c, NULL, "webui.hello", params, HELLO_MS, &e);
 	if (result || e.kind != ERR_UNAVAILABLE) {
 		c->greeted = st.st_ino;
 		c->greeted_since = st.st_ctim;

@@ -8,13 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/paths.h"
+#include "webui/pulse.h"
 #include "webui/site.h"
 
 #define PORT_DEFAULT 5000
-#define GREET_SECONDS 1 /* a supervisor that came after us is told within this */
-#define STOP_SECONDS 3	/* then the process ends whatever a handler waits for */
+#define GREET_MS 1000  /* a supervisor that came after us is told within this */
+#define STOP_SECONDS 3 /* then the process ends whatever a handler waits for */
 
 struct options {
 	const char *state_dir, *run_dir, *ui_dir, *bind;
@@ -119,16 +121,15 @@ static struct files *load_page(const char *dir)
 	return files;
 }
 
-/* The URL to sign in by, as the browser reaches us. */
-static void print_url(const struct options *o, const char *token)
+/* The page's URL, as the browser reaches us. */
+static void base_url(const struct options *o, char *out, size_t size)
 {
 	const char *address = o->bind && loopback(o->bind) ? o->bind : "localhost";
 
 	if (o->guard.behind_proxy && o->guard.count)
-		printf("https://%s/sign-in?token=%s\n", o->guard.hosts[0], token);
+		snprintf(out, size, "https://%s/", o->guard.hosts[0]);
 	else
-		printf("http://%s:%d/sign-in?token=%s\n", address, o->guard.port, token);
-	fflush(stdout);
+		snprintf(out, size, "http://%s:%d/", address, o->guard.port);
 }
 
 static void end_now(int number)
@@ -138,19 +139,27 @@ static void end_now(int number)
 }
 
 /* Until a signal says to end. */
-static void wait_for_end(const sigset_t *set, const struct site *s)
+static void wait_for_end(const sigset_t *set, const struct site *s, struct pulse *pulse)
 {
-	const struct timespec wait = {.tv_sec = GREET_SECONDS};
+	struct timespec wait;
+	int64_t wait_ms;
 
-	do
+	do {
 		control_hello(s->api.control, getpid(), s->guard.port);
-	while (sigtimedwait(set, NULL, &wait) < 0);
+		wait_ms = pulse_beat(pulse, clock_now_ms());
+		if (wait_ms > GREET_MS)
+			wait_ms = GREET_MS;
+		wait.tv_sec = wait_ms / 1000;
+		wait.tv_nsec = wait_ms % 1000 * 1000000;
+	} while (sigtimedwait(set, NULL, &wait) < 0);
+	pulse_stopping(pulse);
 }
 
 static int serve(const struct options *o, const struct paths *p, struct err *e)
 {
 	struct site s = {.guard = o->guard};
 	char url[PATHS_MAX];
+	struct pulse pulse;
 	sigset_t set;
 
 	/* Blocked before any thread starts, so that only wait_for_end() gets them. */
@@ -161,6 +170,7 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, end_now);
+	pulse_init(&pulse);
 	snprintf(s.cookie, sizeof s.cookie, "100x_session_%d", o->guard.port);
 	s.auth = auth_new(p->state_dir, e);
 	s.api.store = store_new(paths_store(p, url));
@@ -173,9 +183,12 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	struct http_server *server =
 		hub ? http_start(address, o->guard.port, site_handle, &s, e) : NULL;
 	if (server) {
-		print_url(o, auth_token(s.auth));
+		base_url(o, url, sizeof url);
+		printf("%ssign-in?token=%s\n", url, auth_token(s.auth));
+		fflush(stdout);
 		log_info("listening on port %d", o->guard.port);
-		wait_for_end(&set, &s);
+		pulse_ready(&pulse, address, o->guard.port, url);
+		wait_for_end(&set, &s, &pulse);
 		alarm(STOP_SECONDS);
 		hub_close(hub);
 		http_stop(server);

@@ -108,7 +108,9 @@ static const struct args_option no_options[] = {{0}};
 
 const struct ctl_command ctl_commands[] = {
 	{"up", "[OPTIONS]", "Start the supervisor and the page",
-		"Both run in the background and log to <state>/logs/. Prints the URL to sign in. "
+		"Both run in the background and log to <state>/logs/; what crashes or hangs is "
+		"started\n"
+		"again. Prints the URL to sign in. "
 		"What\n"
 		"runs already is left as it is.",
 		up_options, ctl_up, false},

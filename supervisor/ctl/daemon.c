@@ -34,9 +34,35 @@ static int open_log(const char *path, struct err *e)
 	return fd;
 }
 
+/* Our environment with the given entries over it; the caller frees the list alone. */
+static char **environment(const char *const *over)
+{
+	size_t n = 0, own = 0, i, len;
+	char **all;
+
+	while (over && over[n])
+		n++;
+	while (environ[own])
+		own++;
+	all = calloc(n + own + 1, sizeof(*all));
+	if (!all)
+		abort();
+	for (i = 0; i < n; i++)
+		all[i] = (char *)over[i];
+	for (own = 0; environ[own]; own++) {
+		len = strcspn(environ[own], "=") + 1;
+		for (i = 0; over && over[i] && strncmp(over[i], environ[own], len) != 0; i++)
+			continue;
+		if (!over || !over[i])
+			all[n++] = environ[own];
+	}
+	return all;
+}
+
 static int start(
 	const struct daemon_spec *spec, const char *path, int log_fd, pid_t *pid, struct err *e)
 {
+	_cleanup_free_ char **envp = environment(spec->env);
 	char *argv[DAEMON_ARGS_MAX + 2];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -66,7 +92,7 @@ static int start(
 	posix_spawn_file_actions_adddup2(&files, log_fd, 2);
 	/* Descriptors above 2 that we were started with are nobody's business there. */
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
-	failed = posix_spawn(pid, path, &files, &attributes, argv, environ);
+	failed = posix_spawn(pid, path, &files, &attributes, argv, envp);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	if (failed) {
@@ -95,48 +121,56 @@ int daemon_start(const struct daemon_spec *spec, pid_t *pid, struct err *e)
 	return start(spec, path, log_fd, pid, e);
 }
 
-static void note_path(const struct paths *p, char *out, size_t size)
+static const char *note_path(const struct paths *p, const char *name, char *out, size_t size)
 {
-	snprintf(out, size, "%.*s/webui.pid", PATHS_MAX - 1, p->state_dir);
+	snprintf(out, size, "%.*s/%s.pid", PATHS_MAX - 1, p->state_dir, name);
+	return out;
 }
 
-int daemon_note_write(const struct paths *p, const struct daemon_note *note, struct err *e)
+/* Put in place whole: who reads it meanwhile sees the old one or the new. */
+int daemon_note_write(
+	const struct paths *p, const char *name, const struct daemon_note *note, struct err *e)
 {
-	char path[PATHS_MAX + 16];
+	char path[PATHS_MAX + 32], fresh[PATHS_MAX + 40];
 	_cleanup_fclose_ FILE *f = NULL;
 
-	note_path(p, path, sizeof(path));
-	f = fopen(path, "we");
+	note_path(p, name, path, sizeof(path));
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	f = fopen(fresh, "we");
 	if (!f ||
-		fprintf(f, "%d %lld %d\n", (int)note->pid, (long long)note->started, note->port) <
-			0 ||
-		fflush(f) != 0)
+		fprintf(f, "%d %lld %d %s\n", (int)note->pid, (long long)note->started, note->port,
+			note->base) < 0 ||
+		fflush(f) != 0 || rename(fresh, path) < 0)
 		return err_errno(e, "write %s", path);
 	return 0;
 }
 
-bool daemon_note_read(const struct paths *p, struct daemon_note *note)
+bool daemon_note_read(const struct paths *p, const char *name, struct daemon_note *note)
 {
-	char path[PATHS_MAX + 16];
+	char path[PATHS_MAX + 32];
 	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_close_ int pidfd = -1;
 	long long started;
 	int pid;
 
-	note_path(p, path, sizeof(path));
-	f = fopen(path, "re");
-	if (!f || fscanf(f, "%d %lld %d", &pid, &started, &note->port) != 3 || pid <= 1)
+	note->base[0] = '\0';
+	f = fopen(note_path(p, name, path, sizeof(path)), "re");
+	if (!f || fscanf(f, "%d %lld %d %255s", &pid, &started, &note->port, note->base) < 3 ||
+		pid <= 1)
 		return false;
 	note->pid = pid;
 	note->started = started;
-	return process_started(pid) == started && started > 0;
+	pidfd = daemon_pidfd(pid);
+	/* One that is dead but not reaped yet has gone, too. */
+	return pidfd >= 0 && started > 0 && process_started(pid) == started &&
+	       !daemon_wait_end(pidfd, 0);
 }
 
-void daemon_note_remove(const struct paths *p)
+void daemon_note_remove(const struct paths *p, const char *name)
 {
-	char path[PATHS_MAX + 16];
+	char path[PATHS_MAX + 32];
 
-	note_path(p, path, sizeof(path));
-	unlink(path);
+	unlink(note_path(p, name, path, sizeof(path)));
 }
 
 int daemon_pidfd(pid_t pid)
@@ -157,36 +191,6 @@ bool daemon_wait_end(int pidfd, int timeout_ms)
 			return true;
 		if (got == 0 || errno != EINTR)
 			return false;
-	}
-}
-
-int daemon_read_line(
-	int fd, const char *word, int timeout_ms, char *line, size_t size, struct err *e)
-{
-	int64_t deadline = clock_now_ms() + timeout_ms;
-	size_t n = 0;
-
-	for (;;) {
-		int64_t left = deadline - clock_now_ms();
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		char c;
-
-		if (left <= 0)
-			return err_set(
-				e, ERR_UNAVAILABLE, "not ready within %d s", timeout_ms / 1000);
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		if (read(fd, &c, 1) != 1)
-			return err_set(e, ERR_UNAVAILABLE, "it has ended");
-		if (c != '\n') {
-			if (n < size - 1)
-				line[n++] = c;
-			continue;
-		}
-		line[n] = 0;
-		if (strstr(line, word))
-			return 0;
-		n = 0;
 	}
 }
 

@@ -18,31 +18,32 @@ struct daemon_spec {
 	const char *const *args; /* NULL-ended, without the program's name */
 	const char *log;	 /* path for stderr (and stdout); NULL: our stderr, same session */
 	int stdout_fd;		 /* >= 0: stdout goes there instead */
+	const char *const *env;	 /* NULL-ended "NAME=value", over our environment; may be NULL */
 };
 
 /* Starts it as leader of its own session (with log) or in ours (without). */
 int daemon_start(const struct daemon_spec *spec, pid_t *pid, struct err *e);
 
-/* The webui we started, as noted in <state>/webui.pid: pid, start time, port. */
+/* A process of ours as noted in <state>/<name>.pid. */
 struct daemon_note {
 	pid_t pid;
-	int64_t started;
-	int port;
+	int64_t started; /* as process_started() */
+	int port;	 /* of the page; of the keeper: 1 if it runs in the foreground */
+	char base[256];	 /* URL of the page without the token; "" if unknown */
 };
-int daemon_note_write(const struct paths *p, const struct daemon_note *note, struct err *e);
+#define DAEMON_PAGE "webui"
+#define DAEMON_KEEPER "keeper"
+
+int daemon_note_write(
+	const struct paths *p, const char *name, const struct daemon_note *note, struct err *e);
 /* False if there is none or that process has gone. */
-bool daemon_note_read(const struct paths *p, struct daemon_note *note);
-void daemon_note_remove(const struct paths *p);
+bool daemon_note_read(const struct paths *p, const char *name, struct daemon_note *note);
+void daemon_note_remove(const struct paths *p, const char *name);
 
 /* Blocks until the process behind pidfd has ended; false: timeout_ms passed. */
 bool daemon_wait_end(int pidfd, int timeout_ms);
 /* A descriptor of a process, or -1 if it has gone. */
 int daemon_pidfd(pid_t pid);
-
-/* Reads lines from fd until one holds word; copies that line (cut at size - 1).
- * ERR_UNAVAILABLE: the other end closed or the time is up. */
-int daemon_read_line(
-	int fd, const char *word, int timeout_ms, char *line, size_t size, struct err *e);
 
 /* Bytes of a log now; 0 if there is none. */
 int64_t daemon_log_size(const char *path);

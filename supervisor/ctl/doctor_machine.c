@@ -102,7 +102,7 @@ static void port(struct doctor *d)
 	struct daemon_note note;
 	int yes = 1;
 
-	if (daemon_note_read(&d->ctl->paths, &note)) {
+	if (daemon_note_read(&d->ctl->paths, DAEMON_PAGE, &note)) {
 		doctor_find(d, FINDING_GOOD, "port", "", "the page runs on port %d", note.port);
 		return;
 	}
