@@ -78,15 +78,10 @@ static void release(struct finish *f)
 /* At the start of every callback. True: called off, f is gone. */
 static bool called_off(struct finish *f)
 {
-	struct worker *w = f->w;
-	bool off = f->cancelled;
-
 	f->under_way = false;
-	if (off) {
+	if (f->cancelled)
 		release(f);
-		worker_maybe_exit(w);
-	}
-	return off;
+	return f->cancelled;
 }
 
 static void end(struct finish *f, const char *reason)

@@ -55,6 +55,7 @@ before(async () => {
   context = await browser.newContext({ reducedMotion: 'reduce' });
   context.setDefaultTimeout(WAIT);
   seen = watchContext(context, origin);
+  seen.expected.push(/agents\/\d+\/process/);
   page = await context.newPage();
 });
 
@@ -146,14 +147,14 @@ test('a task from the form to its branch, watched live', async () => {
 
   await page.getByRole('tab', { name: /Changes/ }).click();
   await page.locator('.diff-file', { hasText: 'hello.txt' }).locator('.diff-added', { hasText: 'world' }).waitFor();
-  await page.getByRole('tab', { name: /Turns/ }).click();
-  const turn = page.locator('[data-turn="1"]');
-  await turn.getByText('ended').waitFor();
-  await turn.getByText('Prompt').click();
-  await turn.locator('pre', { hasText: 'Say hello' }).waitFor();
-  await turn.getByText('1,234 tokens').waitFor();
-  await page.getByRole('tab', { name: /Task/ }).click();
+  await page.getByRole('tab', { name: /Cost/ }).click();
+  await page.getByRole('region', { name: 'By turn' }).getByRole('row', { name: /^Turn 1/ }).getByText('1,200').waitFor();
+  await page.getByRole('tab', { name: /Details/ }).click();
   await page.locator('.task-card').getByText('main', { exact: true }).waitFor();
+  await page.getByRole('tab', { name: /Story/ }).click();
+  const turn = page.locator('[data-turn="1"]');
+  await turn.getByText('1,234 tok').waitFor();
+  await turn.locator('.fact-prompt', { hasText: 'Say hello' }).waitFor();
 
   await page.getByRole('navigation').getByRole('link', { name: 'Board' }).click();
   await row(id).locator('[data-state="done"]').waitFor();
@@ -174,7 +175,7 @@ test('what an agent says never becomes HTML, and it waits for an answer', async 
   assert.ok(text.includes('bell␇ backspace␈') && text.includes('bidi‹U+202E›'), 'control characters are visible');
   assert.ok(!/[\u001b\u0007\u0008\u202e]/.test(text));
   assert.ok(text.includes('<b>bold</b> commit'));
-  for (const tab of [/Turns/, /Changes/, /Task/, /Output/]) {
+  for (const tab of [/Terminal/, /Changes/, /Cost/, /Details/, /Story/]) {
     await page.getByRole('tab', { name: tab }).click();
     assert.equal(await page.locator('main img, main script, main b, main i, main u, main a[href^="javascript"]').count(), 0);
   }
@@ -201,7 +202,7 @@ test('message, interrupt, pause, resume, stop, delete', async () => {
   await log.locator('.fact-person', { hasText: 'please hurry' }).first().waitFor();
   assert.equal(await message.inputValue(), '');
   await control('Interrupt').click();
-  await log.getByText('cancelled', { exact: true }).waitFor();
+  await log.getByText('cancelled', { exact: true }).first().waitFor();
   await log.getByText('I hurry').waitFor();
 
   await control('Pause').click();
@@ -213,15 +214,16 @@ test('message, interrupt, pause, resume, stop, delete', async () => {
   assert.equal(await control('Stop').count(), 0);
   assert.ok(await control('Retry').isVisible());
 
+  // Taken back once, then for good: it goes when it can no longer be taken back.
   await control('Delete').click();
-  const dialog = page.getByRole('dialog');
-  await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await dialog.waitFor({ state: 'hidden' });
-  await control('Delete').click();
-  await dialog.getByRole('button', { name: 'Delete' }).click();
   await page.waitForURL(`${origin}/`);
   await row(id).waitFor({ state: 'detached' });
-  assert.ok(!(await stack.ask('agent.list')).agents.some((agent) => agent.id === id));
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await row(id).getByRole('link', { name: 'Take long' }).click();
+  await control('Delete').click();
+  await page.waitForURL(`${origin}/`);
+  await row(id).waitFor({ state: 'detached' });
+  await stack.until((e) => e.kind === 'deleted' && e.subject === id, 'the agent to be deleted', 30000);
 });
 
 test('a flood stays bounded; scrolling up stops the following; earlier lines can be had', async () => {
@@ -238,10 +240,10 @@ test('a flood stays bounded; scrolling up stops the following; earlier lines can
   await page.mouse.wheel(0, -2000);
   const follow = page.getByRole('button', { name: 'Follow' });
   await follow.waitFor();
-  const first = await log.locator('pre').first().textContent();
+  const first = await log.locator('.said pre').first().textContent();
   await log.evaluate((box) => (box.scrollTop = 0));
   await page.getByRole('button', { name: 'Load earlier' }).click();
-  await page.waitForFunction((was) => document.querySelector('.log-box pre').textContent !== was, first);
+  await page.waitForFunction((was) => document.querySelector('.log-box .said pre').textContent !== was, first);
   await follow.click();
   await follow.waitFor({ state: 'detached' });
   await stack.ask('agent.delete', { agent: id });

@@ -25,6 +25,22 @@ function closure(outputs, name, seen = new Set()) {
   return seen;
 }
 
+// xterm's module sees the document of safe-document.ts in place of the browser's.
+const safeXterm = {
+  name: 'safe-xterm',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]@xterm[\\/]xterm[\\/]lib[\\/]xterm\.mjs$/ }, async ({ path: file }) => {
+      const text = await readFile(file, 'utf8');
+      const safe = JSON.stringify(path.join(here, 'src/safe-document.ts'));
+      return {
+        contents: `import { safeDocument as document } from ${safe};\n${text.replace(/\bwindow\.document\b/g, 'document')}`,
+        resolveDir: path.dirname(file),
+        loader: 'js',
+      };
+    });
+  },
+};
+
 try {
   await rm(fresh, { recursive: true, force: true });
   await mkdir(fresh);
@@ -43,6 +59,7 @@ try {
     chunkNames: '[name]-[hash]',
     assetNames: '[name]-[hash]',
     loader: { '.svg': 'file' },
+    plugins: [safeXterm],
     metafile: true,
     legalComments: 'none',
     logLevel: 'warning',

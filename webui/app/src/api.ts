@@ -2,7 +2,8 @@
 // a person; a 401 also tells the page that it is signed out.
 import { signal } from '@preact/signals';
 import type {
-  Agent, CheckedRepository, Config, CostRow, Diff, Event, Health, Issue, KnownRepository, ModelTest, Task, Turn,
+  Agent, CheckedRepository, Config, CostRow, Diff, Event, Health, Hit, Issue, Judgement, KnownRepository, ModelTest, ProcessInfo, Task, TaskPage,
+  Turn, Usage,
 } from './types';
 
 export class ApiError extends Error {
@@ -97,17 +98,40 @@ export interface EventPage {
   more: boolean;
 }
 
+export interface EventRange {
+  limit: number;
+  bytes?: number;
+  before?: number | undefined;
+  after?: number;
+}
+
+const query = (fields: object): string => {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+};
+
 export const api = {
   signIn: (token: string) => call<unknown>('POST', '/session', { body: { token } }),
   signOut: () => call<unknown>('DELETE', '/session'),
   session: () => call<{ signed_in: boolean }>('GET', '/session'),
   agents: (archived = false) => call<{ agents: Agent[] }>('GET', archived ? '/agents?archived=true' : '/agents'),
   agent: (id: number) => call<Agent & { task?: Task }>('GET', `/agents/${id}`),
-  turns: (id: number) => call<{ turns: Turn[] }>('GET', `/agents/${id}/turns`),
+  turns: (id: number, limit: number, before?: number) =>
+    call<{ turns: Turn[] }>('GET', `/agents/${id}/turns${query({ limit, before })}`),
   diff: (id: number) => call<Diff>('GET', `/agents/${id}/diff`),
-  // The newest `limit`, of those before an event where one is given.
-  events: (id: number, kinds: readonly string[], limit: number, before?: number) =>
-    call<EventPage>('GET', `/agents/${id}/events?kinds=${kinds.join(',')}&limit=${limit}${before ? `&before=${before}` : ''}`),
+  // Those after an event, or else the newest (of those before one), ascending.
+  events: (id: number, kinds: readonly string[], range: EventRange) =>
+    call<EventPage>('GET', `/agents/${id}/events${query({ kinds: kinds.join(','), ...range })}`),
+  search: (id: number, q: string, after_line?: number) =>
+    call<{ hits: Hit[]; more: boolean }>('GET', `/agents/${id}/search${query({ q, limit: 100, after_line })}`),
+  usage: (id: number) => call<Usage>('GET', `/agents/${id}/usage`),
+  process: (id: number) => call<ProcessInfo>('GET', `/agents/${id}/process`),
+  archive: (id: number, archived: boolean) =>
+    call<unknown>('POST', `/agents/${id}/${archived ? 'archive' : 'unarchive'}`, { key: requestKey() }),
+  task: (id: number) => call<TaskPage>('GET', `/tasks/${id}`),
+  judge: (id: number) => call<Judgement>('POST', `/tasks/${id}/judge`, { key: requestKey() }),
+  pick: (id: number, agent: number) => call<unknown>('POST', `/tasks/${id}/pick`, { body: { agent }, key: requestKey() }),
+  unpick: (id: number) => call<unknown>('POST', `/tasks/${id}/unpick`, { key: requestKey() }),
   // What the manager thought before any turn; it has no row of its own.
   opening: (id: number) => call<EventPage>('GET', `/agents/${id}/events?kinds=decision&after=0&limit=1`),
   create: (tasks: NewTasks, key: string) =>
@@ -117,8 +141,6 @@ export const api = {
   answer: (id: number, permission: string, option: string) =>
     call<unknown>('POST', `/agents/${id}/permission`, { body: { permission, option }, key: requestKey() }),
   remove: (id: number, last = false) => call<unknown>('DELETE', `/agents/${id}`, { key: requestKey(), last }),
-  archive: (id: number, archived: boolean) =>
-    call<unknown>('POST', `/agents/${id}/${archived ? 'archive' : 'unarchive'}`, { key: requestKey() }),
   activity: (query: Record<string, string | number>) =>
     call<EventPage>('GET', `/activity?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
   costs: (from: number, to: number) => call<{ rows: CostRow[] }>('GET', `/costs?from=${from}&to=${to}`),

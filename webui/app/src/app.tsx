@@ -18,6 +18,7 @@ import { BoardView } from './views/Board';
 import { SignInView } from './views/SignIn';
 
 const AgentView = lazy(async () => (await import('./views/Agent')).AgentView);
+const TaskView = lazy(async () => (await import('./views/Task')).TaskView);
 const NewView = lazy(async () => (await import('./views/New')).NewView);
 const ActivityView = lazy(async () => (await import('./views/Activity')).ActivityView);
 const CostsView = lazy(async () => (await import('./views/Costs')).CostsView);
@@ -200,6 +201,8 @@ function View() {
       return <SettingsView />;
     case 'agent':
       return <AgentView key={at.id} id={at.id} tab={at.tab} />;
+    case 'task':
+      return <TaskView key={at.id} id={at.id} />;
     default:
       return (
         <section class="empty">

@@ -34,6 +34,9 @@ export function plain(text: string): string {
   return overwrite(text.replace(SEQUENCE, '')).replace(CONTROL, picture).replace(DIRECTION, codePoint);
 }
 
+// For a terminal, which knows the sequences: only what would turn the writing around.
+export const visible = (text: string): string => text.replace(DIRECTION, codePoint);
+
 export function plainLine(text: string): string {
   return plain(text).replace(/\s*\n\s*/g, ' ').trim();
 }

@@ -1,6 +1,7 @@
-// What one agent did, as entries to show: pieces of text that grow, and facts. Bounded:
-// beyond LINES_MAX the oldest entries leave the page (the store keeps them).
-import { signal, type Signal } from '@preact/signals';
+// A window of what one agent did, as entries to show: pieces of text that grow, and facts.
+// It is contiguous and bounded: what is beyond its ends is in the store, to be put before
+// or after it.
+import { computed, signal, type Signal } from '@preact/signals';
 import { Cleaner } from './clean';
 import { number, text, type Event } from './types';
 
@@ -23,6 +24,12 @@ export interface FactEntry {
 
 export type Entry = TextEntry | FactEntry;
 
+// What lies in one turn; 0: before the first.
+export interface Group {
+  turn: number;
+  entries: readonly Entry[];
+}
+
 // Kinds that make entries; the rest changes the header.
 export const LOG_KINDS = [
   'output', 'turn', 'decision', 'tool', 'commit', 'message', 'permission', 'test', 'finish', 'pull_request', 'trouble', 'state',
@@ -40,9 +47,17 @@ export class Log {
   readonly entries = signal<readonly Entry[]>([]);
   // Rises with each change of any text, for what follows the end.
   readonly version = signal(0);
-  // An older part exists, in the page's past or the store.
+  // There is more before the window, and after it.
   readonly earlier = signal(false);
+  readonly later = signal(false);
   reading = false;
+
+  private known: readonly Group[] = [];
+  // A turn whose entries are the same as before stays the same object.
+  readonly groups = computed<readonly Group[]>(() => {
+    this.known = grouped(this.entries.value).map((group) => this.known.find((old) => sameGroup(old, group)) ?? group);
+    return this.known;
+  });
 
   private lines = 0;
   private cleaners = new Map<string, Cleaner>();
@@ -55,6 +70,9 @@ export class Log {
     return this.entries.value[0]?.first;
   }
 
+  // The newest event that is in the window, to ask for those after it.
+  last = 0;
+
   append(events: readonly Event[]): void {
     const made: Entry[] = [];
     let open = this.entries.value.at(-1);
@@ -64,6 +82,7 @@ export class Log {
       made.push(entry);
       open = entry;
     }
+    this.last = Math.max(this.last, events.at(-1)?.id ?? 0);
     if (made.length) this.entries.value = this.trim([...this.entries.value, ...made]);
     this.version.value++;
   }
@@ -82,11 +101,14 @@ export class Log {
       made.push(entry);
       open = entry;
     }
-    this.entries.value = [...made, ...this.entries.value];
+    this.entries.value = this.trimEnd([...made, ...this.entries.value]);
   }
 
   clear(): void {
     this.entries.value = [];
+    this.last = 0;
+    this.later.value = false;
+    this.earlier.value = false;
     this.lines = 0;
     this.state = '';
     this.cleaners.clear();
@@ -158,7 +180,51 @@ export class Log {
     if (drop) this.earlier.value = true;
     return drop ? entries.slice(drop) : entries;
   }
+
+  // The window has moved back: its newest entries leave it.
+  private trimEnd(entries: Entry[]): Entry[] {
+    let keep = entries.length;
+    while (this.lines > LINES_MAX_READING && keep > 1) {
+      const entry = entries[--keep] as Entry;
+      this.lines -= entry.type === 'text' ? entry.lines : FACT_LINES;
+      this.last = entry.first - 1;
+    }
+    if (keep === entries.length) return entries;
+    this.later.value = true;
+    this.cleaners.clear();
+    this.facts.clear();
+    for (const entry of entries.slice(0, keep)) {
+      const key = entry.type === 'fact' ? factKey(entry.event.peek()) : null;
+      if (key && entry.type === 'fact') this.facts.set(key, entry);
+    }
+    return entries.slice(0, keep);
+  }
 }
+
+// Facts without a turn of their own belong to the one they come in.
+function grouped(entries: readonly Entry[]): Group[] {
+  const groups: { turn: number; entries: Entry[] }[] = [];
+  let open: { turn: number; entries: Entry[] } | undefined;
+  const ahead = entries.find((entry) => turnOf(entry) > 0);
+  const begins = ahead?.type === 'fact' && ahead.event.peek().kind === 'turn';
+  let turn = ahead ? turnOf(ahead) - (begins && ahead !== entries[0] ? 1 : 0) : 0;
+  for (const entry of entries) {
+    // The end of a turn may be told after the next one began: turns only rise.
+    turn = Math.max(turn, turnOf(entry));
+    if (open?.turn !== turn) groups.push((open = { turn, entries: [] }));
+    open.entries.push(entry);
+  }
+  return groups;
+}
+
+function turnOf(entry: Entry): number {
+  if (entry.type === 'text') return entry.turn;
+  const { kind, body } = entry.event.peek();
+  return kind === 'state' || kind === 'message' ? 0 : number(body['turn']);
+}
+
+const sameGroup = (a: Group, b: Group): boolean =>
+  a.turn === b.turn && a.entries.length === b.entries.length && a.entries[0] === b.entries[0] && a.entries.at(-1) === b.entries.at(-1);
 
 // Events with the same key are news of one thing and share an entry.
 function factKey({ kind, body }: Event): string | null {

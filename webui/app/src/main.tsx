@@ -16,6 +16,7 @@ import './style/views.css';
 import './style/agent.css';
 import './style/log.css';
 import './style/diff.css';
+import './style/task.css';
 import './style/form.css';
 
 // What comes between two frames is drawn at once; a hidden tab has no frames.

@@ -81,6 +81,61 @@ export interface Turn {
   last_event?: number;
 }
 
+// A line of output in which a text was found.
+export interface Hit {
+  line: number;
+  id: number;
+  text: string;
+}
+
+export interface UsageSums {
+  calls?: number;
+  tokens_in: number;
+  tokens_out: number;
+  tokens_cached?: number;
+  // null: the price of no call is known.
+  dollars: number | null;
+}
+
+export interface Usage {
+  total: UsageSums;
+  models: readonly (UsageSums & { role: string; model: string })[];
+  turns: readonly (UsageSums & { turn: number })[];
+}
+
+export interface Process {
+  pid: number;
+  ppid: number;
+  name: string;
+  rss_bytes: number;
+  cpu_ms: number;
+  started_at: number;
+}
+
+export interface ProcessInfo {
+  worker: { pid: number; epoch: number; started_at: number } | null;
+  processes: readonly Process[];
+  workspace: string;
+  spool_bytes: number;
+  workspace_bytes?: number;
+}
+
+export interface Judgement {
+  winner: number;
+  reasons: string;
+  scores: readonly { agent: number; score: number; reasons: string }[];
+  model: string;
+  dollars: number | null;
+  at?: number;
+}
+
+export interface TaskPage {
+  task: Task;
+  agents: Agent[];
+  winner?: number | null;
+  judgement?: Judgement | null;
+}
+
 export interface ChangedFile {
   path: string;
   status: 'added' | 'modified' | 'deleted' | 'renamed';

@@ -7,7 +7,7 @@ import { Patch } from './Diff';
 import { ExternalLink } from './ExternalLink';
 import { Changes } from './Figures';
 
-type Tone = 'plain' | 'good' | 'bad' | 'warn' | 'turn' | 'person';
+type Tone = 'plain' | 'good' | 'bad' | 'warn' | 'person' | 'verdict';
 
 function Frame({ label, tone, at, children, more }: { label: string; tone: Tone; at: number; children: ComponentChildren; more?: ComponentChildren }) {
   return (
@@ -32,7 +32,7 @@ function Folded({ name, value, open }: { name: string; value: string; open?: boo
 
 const said = (body: Body, field: string): string => plainLine(text(body[field]));
 
-const SOURCES: Record<string, string> = { task: 'the task', manager: 'the manager', person: 'you', test: 'failed tests' };
+const SENTENCES = { thought: 'Thought', action: 'Action', future: 'Next' } as const;
 const STEPS: Record<string, string> = {
   test: 'Test',
   commit: 'Commit',
@@ -46,17 +46,10 @@ const STEPS: Record<string, string> = {
 // How each kind is shown. A kind that is not known is shown by its name: kinds are added.
 const KINDS: Record<string, (body: Body, at: number) => ComponentChildren> = {
   turn(body, at) {
-    const n = number(body['turn']);
-    if (body['phase'] === 'started') {
-      return (
-        <Frame label={`Turn ${n}`} tone="turn" at={at}>
-          <span class="fact-source">from {SOURCES[text(body['source'])] ?? said(body, 'source')}</span>
-          <pre class="fact-prompt">{plain(text(body['prompt']))}</pre>
-        </Frame>
-      );
-    }
+    // Its beginning is the head of its turn.
+    if (body['phase'] === 'started') return null;
     return (
-      <Frame label={`Turn ${n}`} tone={body['stop_reason'] === 'cancelled' ? 'warn' : 'bad'} at={at}>
+      <Frame label="turn" tone={body['stop_reason'] === 'cancelled' ? 'warn' : 'bad'} at={at}>
         {said(body, 'stop_reason').replace(/_/g, ' ')}
         {text(body['reason']) && `: ${said(body, 'reason')}`}
       </Frame>
@@ -65,15 +58,25 @@ const KINDS: Record<string, (body: Body, at: number) => ComponentChildren> = {
   decision(body, at) {
     if (body['accepted'] === false) {
       return (
-        <Frame label="Manager" tone="warn" at={at}>
+        <Frame label="manager" tone="warn" at={at}>
           an answer was refused: {said(body, 'reason')}
         </Frame>
       );
     }
+    const sentences = (['thought', 'action', 'future'] as const).filter((name) => text(body[name]));
     return (
-      <Frame label="Manager" tone="plain" at={at}>
+      <Frame label="manager" tone="verdict" at={at}>
         {said(body, 'progress')}
-        {text(body['thought']) && <p class="fact-thought">{said(body, 'thought')}</p>}
+        {sentences.length > 0 && (
+          <dl class="verdict">
+            {sentences.map((name) => (
+              <div key={name}>
+                <dt>{SENTENCES[name]}</dt>
+                <dd class={name === 'action' ? 'mono' : ''}>{said(body, name)}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
       </Frame>
     );
   },

@@ -20,7 +20,7 @@ function useQuestions(id: number | undefined): readonly Event[] {
     setOpen([]);
     if (id === undefined || state !== 'waiting') return;
     let gone = false;
-    api.events(id, ['permission'], 100).then(
+    api.events(id, ['permission'], { limit: 100, bytes: 64_000 }).then(
       ({ events }) => {
         if (gone) return;
         const asked = new Map<string, Event>();
