@@ -75,7 +75,8 @@ async function fill(fields) {
 // Through the form; returns the new agent's id.
 async function create(title, options = async () => {}) {
   await page.getByRole('link', { name: 'New task' }).first().click();
-  await fill({ Address: repository, Title: title });
+  // A draft that was kept from before may have another branch.
+  await fill({ Address: repository, 'Base branch': '', Title: title });
   await page.getByLabel('Manager').uncheck();
   await options();
   await page.getByRole('button', { name: 'Start agent' }).click();
@@ -251,23 +252,24 @@ test('a flood stays bounded; scrolling up stops the following; earlier lines can
 });
 
 test('settings: errors at the field, changes are kept', async () => {
+  seen.expected.push(/404.*\/api\/v1\/keys/);
   await page.getByRole('link', { name: 'Settings' }).click();
-  await page.getByLabel('Orchestrator').fill('nonsense');
+  await page.getByLabel('Orchestrator', { exact: true }).fill('nonsense');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Give provider/model').waitFor();
   seen.expected.push(/status of 400/);
-  await page.getByLabel('Orchestrator').fill('nobody/model');
+  await page.getByLabel('Orchestrator', { exact: true }).fill('nobody/model');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.locator('.field', { hasText: 'Orchestrator' }).locator('.error', { hasText: 'nobody' }).waitFor();
   seen.expected.pop();
-  await page.getByLabel('Orchestrator').fill('openai/gpt-4o');
+  await page.getByLabel('Orchestrator', { exact: true }).fill('openai/gpt-4o');
   await page.getByLabel('Extra instructions').fill('Be brief.');
   await page.getByLabel('Agents working at once').fill('3');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
   await page.reload();
   await page.waitForFunction(() => document.querySelector('[name=max_working]')?.value === '3');
-  assert.equal(await page.getByLabel('Orchestrator').inputValue(), 'openai/gpt-4o');
+  assert.equal(await page.getByLabel('Orchestrator', { exact: true }).inputValue(), 'openai/gpt-4o');
   const config = await stack.ask('config.get');
   assert.equal(config.general.instructions, 'Be brief.');
   assert.equal(config.general.max_working, 3);

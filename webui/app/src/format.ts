@@ -76,3 +76,20 @@ export function pullRequestName(url: string): string {
   const number = /\/(?:pull|pulls|merge_requests)\/(\d+)/.exec(url)?.[1];
   return number ? `Pull request #${number}` : 'Pull request';
 }
+
+// "2026-11-24" → "24 Nov".
+export function day(iso: string): string {
+  const date = new Date(`${iso}T12:00:00`);
+  return Number.isNaN(date.getTime()) ? iso : date.toLocaleDateString([], { day: 'numeric', month: 'short' });
+}
+
+export function bytes(value: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let rest = value;
+  while (rest >= 1000 && unit < units.length - 1) {
+    rest /= 1000;
+    unit++;
+  }
+  return `${unit && rest < 100 ? rest.toFixed(1) : Math.round(rest)} ${units[unit]}`;
+}

@@ -4,6 +4,8 @@
 const BOUNDARY = /[\s/_\-.:#]/;
 // Longer names are looked at up to here: a key press over thousands of them stays quick.
 const LENGTH_MAX = 160;
+// At least this much: the query is there as it was typed.
+const WHOLE = 1000;
 
 // 0: no match. Both in lower case.
 export function score(query: string, name: string): number {
@@ -12,7 +14,7 @@ export function score(query: string, name: string): number {
   const whole = text.indexOf(query);
   if (whole >= 0) {
     const starts = whole === 0 || BOUNDARY.test(text[whole - 1] ?? '');
-    return 1000 + (starts ? 500 : 0) + query.length * 10 - Math.min(whole, 99) - text.length / 100;
+    return WHOLE + 100 + (starts ? 500 : 0) + query.length * 10 - Math.min(whole, 99) - text.length / 100;
   }
   return Math.max(letters(query, text, false), letters(query, text, true));
 }
@@ -52,5 +54,8 @@ export function search<T>(query: string, items: readonly T[], nameOf: (item: T) 
     const points = score(wanted, nameOf(item));
     if (points > 0) found.push({ item, score: points });
   }
-  return found.sort((a, b) => b.score - a.score).slice(0, limit);
+  found.sort((a, b) => b.score - a.score);
+  // Where something is called just that, scattered letters are noise.
+  const whole = (found[0]?.score ?? 0) >= WHOLE && wanted.length > 2;
+  return (whole ? found.filter(({ score: points }) => points >= WHOLE) : found).slice(0, limit);
 }

@@ -12,6 +12,8 @@ export interface Setting {
   hint?: string;
   placeholder?: string;
   min?: number;
+  // A server may not have it; then it is neither shown nor sent.
+  newer?: boolean;
   options?: readonly (readonly [string, string])[];
 }
 
@@ -67,7 +69,13 @@ export const COMMAND: Setting = {
   placeholder: 'aider',
 };
 
-export const SETTINGS: readonly Setting[] = [INSTRUCTIONS, ...LIMITS, ...GIT, LOCAL, COMMAND];
+export const RETENTION: readonly Setting[] = [
+  { key: 'compress_after_minutes', label: 'Pack output after (minutes)', kind: 'whole', min: 0, newer: true, hint: 'since the agent ended; nothing is lost' },
+  { key: 'keep_days', label: 'Keep output for (days)', kind: 'whole', min: 0, newer: true, hint: 'of agents that have ended; 0: for ever' },
+  { key: 'keep_gigabytes', label: 'Keep at most (GB)', kind: 'whole', min: 0, newer: true, hint: 'the oldest output goes first; 0: no ceiling' },
+];
+
+export const SETTINGS: readonly Setting[] = [INSTRUCTIONS, ...LIMITS, ...GIT, LOCAL, COMMAND, ...RETENTION];
 
 export type Values = Record<string, string>;
 
@@ -95,8 +103,9 @@ export function check(values: Values): Errors {
       errors[`models.${role}`] = 'Give provider/model, for instance openrouter/google/gemini-flash-1.5.';
     }
   }
-  for (const { key, kind, min = 0 } of SETTINGS) {
+  for (const { key, kind, min = 0, newer } of SETTINGS) {
     const value = values[`general.${key}`] ?? '';
+    if (newer && value === '') continue;
     if (kind === 'whole' && wholeNumber(value, min, 999999999) === null) {
       errors[`general.${key}`] = `A whole number, ${min} or more.`;
     }

@@ -2,7 +2,38 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError } from '../api';
 import { besideField, fieldIn, placeOf, type Errors } from '../form';
 import { AreaField, ChoiceField, SwitchField, TextField } from '../parts/Field';
-import { changeOf, check, COMMAND, GIT, INSTRUCTIONS, LIMITS, LOCAL, MODELS, valuesOf, type Setting, type Values } from '../settings';
+import { Icon } from '../parts/Icon';
+import { ModelField } from '../parts/ModelField';
+import { changeOf, check, COMMAND, GIT, INSTRUCTIONS, LIMITS, LOCAL, MODELS, RETENTION, valuesOf, type Setting, type Values } from '../settings';
+
+const SETTLE_MS = 600;
+
+// Which keys the server found: their names and whether they are there, never what they are.
+function Keys() {
+  const [keys, setKeys] = useState<readonly { name: string; present: boolean }[] | null>(null);
+  useEffect(() => {
+    api.keys().then((answer) => setKeys(answer.keys), () => {});
+  }, []);
+  return (
+    <section class="panel form-part" aria-label="Keys and tokens">
+      <h2>Keys and tokens</h2>
+      {keys && (
+        <ul class="key-list">
+          {[...keys].sort((a, b) => Number(b.present) - Number(a.present)).map(({ name, present }) => (
+            <li key={name} class={present ? 'key-there' : ''}>
+              <Icon name={present ? 'check' : 'close'} size={14} />
+              <span class="mono">{name}</span>
+              <span class="hint">{present ? 'present' : 'absent'}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <p class="hint key-hint">
+        They are never kept or shown here. Put them into <code>~/.env</code> or the environment of <code>100x up</code>, as <code>NAME=value</code>.
+      </p>
+    </section>
+  );
+}
 
 export function SettingsView() {
   const [before, setBefore] = useState<Values | null>(null);
@@ -11,7 +42,11 @@ export function SettingsView() {
   const [failure, setFailure] = useState('');
   const [said, setSaid] = useState('');
   const [busy, setBusy] = useState(false);
+  // The settings that this server has.
+  const [known, setKnown] = useState<ReadonlySet<string>>(new Set());
   const form = useRef<HTMLFormElement>(null);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
 
   const load = (): void => {
     setFailure('');
@@ -19,6 +54,7 @@ export function SettingsView() {
       (config) => {
         setBefore(valuesOf(config));
         setValues(valuesOf(config));
+        setKnown(new Set(Object.keys(config.general)));
       },
       (error: ApiError) => setFailure(error.message),
     );
@@ -26,10 +62,17 @@ export function SettingsView() {
   useEffect(load, []);
 
   const set = (field: string, value: string): void => {
-    setValues((was) => ({ ...was, [field]: value }));
+    const next = { ...values, [field]: value };
+    setValues(next);
     setSaid('');
     setFailure('');
-    if (errors[field]) setErrors(({ [field]: _, ...rest }) => rest);
+    setErrors(({ [field]: _, ...rest }) => rest);
+    // Checked as typed, once a pause came in.
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      const wrong = check(next)[field];
+      if (wrong) setErrors((was) => ({ ...was, [field]: wrong }));
+    }, SETTLE_MS);
   };
   const showErrors = (found: Errors): void => {
     setErrors(found);
@@ -108,15 +151,13 @@ export function SettingsView() {
     <form ref={form} class="settings" onSubmit={(event) => void submit(event)} noValidate>
       <div class="view-head">
         <h1 tabIndex={-1}>Settings</h1>
-        <p class="view-sum">
-          Keys and tokens are not kept here: they come from <code>~/.env</code> and the environment.
-        </p>
+        <p class="view-sum">For agents that start from now on.</p>
       </div>
       <section class="panel form-part" aria-label="Models">
         <h2>Models</h2>
         <div class="form-stack">
           {MODELS.map(([role, label, hint]) => (
-            <TextField
+            <ModelField
               key={role}
               label={label}
               name={`model_${role}`}
@@ -125,7 +166,6 @@ export function SettingsView() {
               hint={hint}
               error={errors[`models.${role}`]}
               class="field-row"
-              mono
             />
           ))}
         </div>
@@ -151,6 +191,13 @@ export function SettingsView() {
           />
         </div>
       </section>
+      {RETENTION.some(({ key }) => known.has(key)) && (
+        <section class="panel form-part" aria-label="Keeping">
+          <h2>How long things are kept</h2>
+          <div class="form-grid">{RETENTION.filter(({ key }) => known.has(key)).map(field)}</div>
+        </section>
+      )}
+      <Keys />
       <section class="panel form-part" aria-label="Agent program">
         <h2>Agent program</h2>
         {field(COMMAND)}
