@@ -138,6 +138,8 @@ static void output_came(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 			c->events.output(c->arg, i + 1, buf->base, (size_t)n);
 	} else if (n < 0) {
 		close_output(c, i);
+		if (!c->exited && c->events.closed)
+			c->events.closed(c->arg, i + 1);
 		finish_if_done(c);
 	}
 }
@@ -361,7 +363,10 @@ int child_pid(const struct child *c)
 
 static void written(uv_write_t *req, int status)
 {
-	(void)status; /* a child that reads no more tells so by its end */
+	struct child *c = req->handle->data;
+
+	if (status < 0 && status != UV_ECANCELED && !c->exited && !c->ending && c->events.closed)
+		c->events.closed(c->arg, 0);
 	free(req->data);
 }
 
@@ -443,6 +448,14 @@ void child_end(struct child *c, int grace_ms)
 	if (!uv_is_active((uv_handle_t *)&c->timer) ||
 		uv_timer_get_due_in(&c->timer) > (uint64_t)grace_ms)
 		uv_timer_start(&c->timer, grace_over, (uint64_t)grace_ms, 0);
+}
+
+void child_end_all(int grace_ms)
+{
+	/* Signals only: the list changes when the loop hears of an end. The link is the
+	 * first member. */
+	for (struct child_link *l = child_list_first(); l; l = l->next)
+		child_end((struct child *)l, grace_ms);
 }
 
 void child_abandon(struct child *c)

@@ -28,6 +28,9 @@ struct child_spec {
 struct child_events {
 	/* Bytes from stdout (stream 1) or stderr (2). */
 	void (*output)(void *arg, int stream, const char *data, size_t n);
+	/* It closed its end of stdout (1) or stderr (2), or takes no more of stdin (0), while
+	 * the process, as far as we know, still lives. May be NULL. */
+	void (*closed)(void *arg, int stream);
 	/* Once, last: code >= 0, or -signal. The struct child is freed after it. */
 	void (*done)(void *arg, int code);
 };
@@ -64,6 +67,10 @@ int child_subreaper(struct err *e);
 /* Kills (KILL) and reaps every descendant of ours except the children started
  * here that are still running; returns how many. Bounded: 64 rounds. */
 int child_sweep(void);
+/* Asks all that were started here to end: TERM, KILL after grace_ms. */
+void child_end_all(int grace_ms);
+/* Sweeps; true when no process below us lives any more, started here or adopted. */
+bool child_none_left(void);
 
 /* For main(): this process is killed when its parent dies. parent: its pid as the
  * parent told us, 0 if it did not. ERR_CANCELLED: it is dead already. */
@@ -72,5 +79,7 @@ int child_die_with_parent(int parent, struct err *e);
 /* Start time of a process in clock ticks (field 22 of /proc/PID/stat); 0 if it is
  * gone. With the pid it names a process for good. */
 int64_t process_started(int pid);
+/* Its state as in /proc/PID/stat ('R', 'S', 'T', 'Z', …); 0 if it is gone. */
+char process_state(int pid);
 
 #endif

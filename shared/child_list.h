@@ -10,6 +10,7 @@ struct child_link {
 
 /* The link stays the caller's; removing one that is not in the list does nothing. */
 void child_list_add(struct child_link *link);
+struct child_link *child_list_first(void);
 void child_list_remove(struct child_link *link);
 
 #endif

@@ -47,6 +47,11 @@ void child_list_remove(struct child_link *link)
 	link->next = link->prev = NULL;
 }
 
+struct child_link *child_list_first(void)
+{
+	return running;
+}
+
 static bool is_running(int pid)
 {
 	for (struct child_link *l = running; l; l = l->next)
@@ -123,21 +128,45 @@ int child_sweep(void)
 	return swept;
 }
 
-int64_t process_started(int pid)
+bool child_none_left(void)
+{
+	int pids[SWEEP_PER_ROUND];
+
+	child_sweep();
+	return !running && list_strays(pids) == 0;
+}
+
+/* Text of /proc/PID/stat from behind the name; NULL: gone. The name in field 2 may hold
+ * anything, ")" too: what counts is behind the last one. */
+static const char *read_stat(int pid, char *text, size_t size)
 {
 	char path[64];
-	char text[1024];
 	const char *p;
 	size_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
 	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
+		return NULL;
+	n = fread(text, 1, size - 1, f);
 	text[n] = '\0';
-	/* The name in field 2 may hold anything, ")" too: count behind the last one. */
 	p = strrchr(text, ')');
+	return p && p[1] == ' ' ? p : NULL;
+}
+
+char process_state(int pid)
+{
+	char text[1024];
+	const char *p = read_stat(pid, text, sizeof(text));
+
+	return p ? p[2] : '\0';
+}
+
+int64_t process_started(int pid)
+{
+	char text[1024];
+	const char *p = read_stat(pid, text, sizeof(text));
+
 	for (int field = 2; p && field < 22; field++) {
 		p = strchr(p, ' ');
 		if (p)

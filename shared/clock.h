@@ -10,5 +10,8 @@ int64_t clock_now_ms(void);
 int64_t clock_now_ns(void);
 /* Wall-clock milliseconds since 1970: for people only, never for order. */
 int64_t clock_wall_ms(void);
+/* A minute of what is configured in minutes, in ms: 60000. For tests,
+ * HUNDREDX_MINUTE_MS makes it shorter. */
+int64_t clock_minute_ms(void);
 
 #endif

@@ -10,7 +10,7 @@
 #include "supervisor/restart.h"
 
 #define AGENT_STOP_MS 10000    /* from the stop command to TERM */
-#define AGENT_TERM_MS 5000     /* from TERM to KILL */
+#define AGENT_TERM_MS 10000    /* from TERM to KILL: a worker takes 8 s to end all below it */
 #define AGENT_SUSPEND_MS 10000 /* the same when everything goes down */
 #define AGENT_ROOM_MS 1000     /* until the next look, on a full disk */
 #define AGENT_EXIT_MS 90000    /* from the last state to the worker's exit */

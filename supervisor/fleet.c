@@ -53,6 +53,7 @@ void fleet_remove(struct fleet *f, struct member *m)
 	f->count[m->agent.state]--;
 	memmove(f->members + at, f->members + at + 1, (f->n - at - 1) * sizeof(struct member *));
 	f->n--;
+	free(m->lines);
 	free(m);
 }
 

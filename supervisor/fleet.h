@@ -9,6 +9,7 @@
 #include "supervisor/agent.h"
 
 struct child;
+struct lines;
 struct poll_next;
 struct supervisor;
 struct watch;
@@ -44,6 +45,8 @@ struct member {
 	unsigned todo;
 	bool touched;
 	bool unsaved; /* its row lags behind, because the disk refused */
+
+	struct lines *lines; /* of its output; NULL: not looked at yet */
 
 	int64_t batched; /* last seq of the batch that is being drained */
 };

@@ -1,6 +1,7 @@
 #include "supervisor/ingest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/clock.h"
@@ -105,6 +106,19 @@ static int take_state(struct supervisor *s, struct member *m, const char *body, 
 		agent_state_ended(in.state), at_ms, e);
 }
 
+static int take_output(struct supervisor *s, struct member *m, const char *body, size_t n,
+	int64_t event_id, struct err *e)
+{
+	if (!m->lines) {
+		m->lines = calloc(1, sizeof(*m->lines));
+		if (!m->lines)
+			abort();
+		if (store_lines_load(s->store, m->id, m->lines, e) < 0)
+			return -1;
+	}
+	return store_lines_take(s->store, m->id, m->lines, event_id, body, n, e);
+}
+
 static int take(struct supervisor *s, struct member *m, struct outbox_event *ev, struct err *e)
 {
 	const char *body = outbox_body(&s->outbox, ev);
@@ -127,7 +141,9 @@ static int take(struct supervisor *s, struct member *m, struct outbox_event *ev,
 	if (store_event_add(
 		    s->store, "agent", m->id, seq, ev->word, at, body, ev->n, &ev->number, e) < 0)
 		return -1;
-	if (ev->kind == EVENT_STATE)
+	if (ev->kind == EVENT_OUTPUT)
+		done = take_output(s, m, body, ev->n, ev->number, e);
+	else if (ev->kind == EVENT_STATE)
 		done = take_state(s, m, body, ev->n, at, e);
 	else
 		done = store_project(s->store, m->id, ev->kind, body, ev->n, ev->number, at, e);
@@ -148,6 +164,12 @@ static int take_all(struct supervisor *s, bool durable, struct err *e)
 		ev = &s->outbox.events[i];
 		m = fleet_find(&s->fleet, ev->subject);
 		if (m && take(s, m, ev, e) < 0)
+			return -1;
+	}
+	for (m = s->touched; m; m = m->touched_next) {
+		if (!m->lines || !m->lines->changed)
+			continue;
+		if (store_lines_save(s->store, m->id, m->lines, e) < 0)
 			return -1;
 	}
 	/* The events themselves tell how far they go: the row need not be written for each. */

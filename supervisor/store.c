@@ -70,6 +70,10 @@ static sqlite3_stmt *query(
 			bad |= sqlite3_bind_text64(
 				q, i, text, va_arg(ap, size_t), SQLITE_STATIC, SQLITE_UTF8);
 			break;
+		case 'B':
+			text = va_arg(ap, const char *);
+			bad |= sqlite3_bind_blob64(q, i, text, va_arg(ap, size_t), SQLITE_STATIC);
+			break;
 		default:
 			bad |= sqlite3_bind_null(q, i);
 		}

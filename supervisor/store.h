@@ -11,9 +11,10 @@
 
 #include "shared/err.h"
 #include "shared/event.h"
+#include "supervisor/lines.h"
 
 #define STORE_APPLICATION_ID 0x31303078 /* "100x" */
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_ANSWER_MAX (900 * 1024) /* bytes of rows put into one answer */
 #define STORE_SCAN_MAX 20000	      /* events looked at for one answer */
 
@@ -111,6 +112,14 @@ cJSON *store_activity(struct store *s, int64_t before, int64_t agent, int64_t ta
 /* Agents that have not ended: all, or those on the same repository as `from` without it. */
 int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e);
 bool store_agent_has_pull_request(struct store *s, int64_t agent);
+
+/* --- lines of output (lines.h) --- */
+/* What is known of the agent's lines; all 0 for one without output. */
+int store_lines_load(struct store *s, int64_t agent, struct lines *l, struct err *e);
+int store_lines_save(struct store *s, int64_t agent, const struct lines *l, struct err *e);
+/* Takes an output event's body: counts its lines in l, and keeps the block that it ends. */
+int store_lines_take(struct store *s, int64_t agent, struct lines *l, int64_t event_id,
+	const char *body, size_t n, struct err *e);
 
 /* --- commands to workers --- */
 int store_command_add(struct store *s, int64_t agent, int64_t n, const char *kind, const char *body,

@@ -16,7 +16,9 @@
 	"a.progress,a.thought,a.action,a.future,a.tokens_in,a.tokens_out,a.dollars,a.files,"       \
 	"a.added,a.removed,a.tests,a.pull_request,a.epoch,a.pid,t.manager,a.created_at,"           \
 	"a.started_at,a.ended_at,a.updated_at,a.archived,a.state_at,t.limit_turns,"                \
-	"t.limit_minutes,t.limit_dollars FROM agents a JOIN tasks t ON t.id=a.task_id "
+	"t.limit_minutes,t.limit_dollars,coalesce(o.newlines+o.open,0),"                           \
+	"coalesce(o.last_line,'') FROM agents a JOIN tasks t ON t.id=a.task_id "                   \
+	"LEFT JOIN outputs o ON o.agent_id=a.id "
 
 /* i integer, n integer or null, d number, b bool, s short text or null, l long text.
  * "a.b" is the field b of an object a. */
@@ -58,6 +60,8 @@ static const struct column {
 		{"limits.turns", 'i'},
 		{"limits.minutes", 'i'},
 		{"limits.dollars", 'd'},
+		{"lines", 'i'},
+		{"last_line", 's'},
 },
   turn_columns[] = {
 	  {"turn", 'i'},

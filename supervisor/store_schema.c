@@ -7,6 +7,8 @@
 #include "shared/views.h"
 #include "supervisor/store_backup.h"
 
+#define VERSION_WITH_LINES 3
+
 /* migrations[v] leads from user_version v to v + 1. */
 static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE tasks(id INTEGER PRIMARY KEY AUTOINCREMENT, repository TEXT NOT NULL,"
@@ -73,6 +75,13 @@ static const char *const migrations[STORE_VERSION] = {
 			"sum(u.dollars IS NULL) FROM usage u JOIN agents a ON a.id=u.agent_id"
 			" JOIN tasks t ON t.id=a.task_id GROUP BY 1,2,3,4;"
 			"CREATE INDEX events_activity ON events(id) WHERE kind<>'output';",
+
+	"CREATE TABLE outputs(agent_id INTEGER PRIMARY KEY, newlines INTEGER NOT NULL,"
+	" open INTEGER NOT NULL, block_line INTEGER NOT NULL, block_first INTEGER NOT NULL,"
+	" last_id INTEGER NOT NULL, last_line TEXT NOT NULL) STRICT;"
+	"CREATE TABLE output_blocks(agent_id INTEGER NOT NULL, line INTEGER NOT NULL,"
+	" first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, grams BLOB,"
+	" PRIMARY KEY(agent_id, line, first_id)) STRICT, WITHOUT ROWID;",
 };
 
 static int number(struct store *s, const char *sql, int64_t *v, struct err *e)
@@ -99,13 +108,18 @@ static int run(struct store *s, const char *sql, struct err *e)
 static int upgrade(struct store *s, int64_t from, struct err *e)
 {
 	char pragma[64];
+	bool lines = false;
 
 	if (run(s, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
+	if (from > 0 && from < VERSION_WITH_LINES)
+		lines = true;
 	for (; from < STORE_VERSION; from++) {
 		if (run(s, migrations[from], e) < 0)
 			goto undo;
 	}
+	if (lines && store_lines_fill(s, e) < 0)
+		goto undo;
 	snprintf(pragma, sizeof(pragma), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	if (run(s, pragma, e) < 0)
 		goto undo;

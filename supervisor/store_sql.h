@@ -20,8 +20,8 @@ struct store {
 };
 
 /* The kept statement for a literal, reset and bound: types has one letter a parameter:
- * i int64_t, d double, s const char * (NULL binds null), b const char * and size_t,
- * n null. Bound text is borrowed until the next use. NULL with ERR_SYS. */
+ * i int64_t, d double, s const char * (NULL binds null), b const char * and size_t, B
+ * the same as a blob, n null. Bound text is borrowed until the next use. NULL with ERR_SYS. */
 sqlite3_stmt *store_query(struct store *s, struct err *e, const char *sql, const char *types, ...);
 /* The same for a statement without rows, executed. */
 int store_exec(struct store *s, struct err *e, const char *sql, const char *types, ...);
@@ -31,5 +31,7 @@ int store_fail(struct store *s, struct err *e, const char *what);
 
 /* Makes or checks the schema (store_schema.c). */
 int store_migrate(struct store *s, struct err *e);
+/* Counts the lines of all output that there is (store_lines.c). */
+int store_lines_fill(struct store *s, struct err *e);
 
 #endif

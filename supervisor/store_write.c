@@ -137,6 +137,8 @@ int store_agent_delete(struct store *s, int64_t agent, struct err *e)
 		"DELETE FROM usage WHERE agent_id=?",
 		"DELETE FROM commands WHERE agent_id=?",
 		"DELETE FROM diffs WHERE agent_id=?",
+		"DELETE FROM outputs WHERE agent_id=?",
+		"DELETE FROM output_blocks WHERE agent_id=?",
 	};
 	sqlite3_stmt *q = store_query(s, e, "SELECT task_id FROM agents WHERE id=?", "i", agent);
 	int64_t task = 0;

@@ -195,6 +195,8 @@ static void settle(struct supervisor *s, struct member *m)
 	unsigned todo = m->todo;
 
 	m->touched = false;
+	if (m->lines)
+		m->lines->changed = false;
 	m->agent = m->next;
 	m->epoch = m->next_epoch;
 	m->command_last = m->next_command;
@@ -249,8 +251,13 @@ void tx_rollback(struct supervisor *s)
 	struct member *m;
 
 	store_rollback(s->store);
-	for (m = s->touched; m; m = m->touched_next)
+	for (m = s->touched; m; m = m->touched_next) {
 		m->touched = false;
+		if (m->lines && m->lines->changed) { /* read again when needed */
+			free(m->lines);
+			m->lines = NULL;
+		}
+	}
 	s->touched = NULL;
 	s->config_touched = false;
 	outbox_reset(&s->outbox);

@@ -444,7 +444,8 @@ static void set_config(const struct api *a, struct http_exchange *x)
 static bool takes_query(enum route route)
 {
 	return route == ROUTE_AGENTS || route == ROUTE_TURNS || route == ROUTE_EVENTS ||
-	       route == ROUTE_STREAM || route == ROUTE_ACTIVITY || route == ROUTE_COSTS;
+	       route == ROUTE_STREAM || route == ROUTE_ACTIVITY || route == ROUTE_OUTPUT ||
+	       route == ROUTE_SEARCH || route == ROUTE_COSTS;
 }
 
 void api_handle(const struct api *a, struct http_exchange *x, enum route route, int64_t id,
@@ -497,6 +498,10 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 		return get_events(a, x, id);
 	case ROUTE_USAGE:
 		return get_usage(a, x, id);
+	case ROUTE_OUTPUT:
+		return api_output(a, x, id);
+	case ROUTE_SEARCH:
+		return api_search(a, x, id);
 	case ROUTE_ARCHIVE:
 		return api_archive(a, x, id, true);
 	case ROUTE_UNARCHIVE:

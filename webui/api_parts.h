@@ -21,6 +21,10 @@ void api_ask(const struct api *a, struct http_exchange *x, const char *method, i
 void api_ask_agent(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
 	const struct json_field *fields, size_t n);
 
+/* api_output.c */
+void api_output(const struct api *a, struct http_exchange *x, int64_t id);
+void api_search(const struct api *a, struct http_exchange *x, int64_t id);
+
 /* api_view.c */
 void api_archive(const struct api *a, struct http_exchange *x, int64_t id, bool archived);
 void api_repositories(const struct api *a, struct http_exchange *x);

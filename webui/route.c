@@ -172,9 +172,10 @@ int query_int(const struct query *q, const char *name, int64_t min, int64_t max,
 
 	if (!text)
 		return 0;
-	size_t n = strspn(text, "0123456789");
-	int64_t v = n && n <= ID_DIGITS_MAX && !text[n] ? strtoll(text, NULL, 10) : -1;
-	if (v < min || v > max)
+	size_t sign = min < 0 && text[0] == '-', n = strspn(text + sign, "0123456789");
+	bool whole = n && n <= ID_DIGITS_MAX && !text[sign + n];
+	int64_t v = whole ? strtoll(text, NULL, 10) : 0;
+	if (!whole || v < min || v > max)
 		return err_set(e, ERR_INVALID, "%s: should be a whole number from %lld to %lld",
 			name, (long long)min, (long long)max);
 	*value = v;

@@ -35,6 +35,8 @@
 	X(REPOSITORIES, "GET", "/repositories")                                                    \
 	X(ACTIVITY, "GET", "/activity")                                                            \
 	X(COSTS, "GET", "/costs")                                                                  \
+	X(OUTPUT, "GET", "/agents/{id}/output")                                                    \
+	X(SEARCH, "GET", "/agents/{id}/search")                                                    \
 	X(CONFIG, "GET", "/config")                                                                \
 	X(CONFIG_SET, "PATCH", "/config")                                                          \
 	X(STREAM, "GET", "/events")                                                                \

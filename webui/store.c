@@ -345,8 +345,10 @@ cJSON *store_task(struct store *s, int64_t id, struct err *e)
 	"removed, tests, a.pull_request AS pull_request, epoch, pid, manager AS \"manager?\", "    \
 	"a.created_at AS created_at, started_at, ended_at, updated_at, "                           \
 	"archived AS \"archived?\", state_at, limit_turns AS \"limits.turns\", "                   \
-	"limit_minutes AS \"limits.minutes\", limit_dollars AS \"limits.dollars\", " LAST_EVENT    \
-	"FROM agents a JOIN tasks t ON t.id = a.task_id "
+	"limit_minutes AS \"limits.minutes\", limit_dollars AS \"limits.dollars\", "               \
+	"COALESCE(o.newlines + o.open, 0) AS lines, COALESCE(o.last_line, '') AS "                 \
+	"last_line, " LAST_EVENT                                                                   \
+	"FROM agents a JOIN tasks t ON t.id = a.task_id LEFT JOIN outputs o ON o.agent_id = a.id "
 
 cJSON *store_agents(
 	struct store *s, const struct words *states, int64_t task, bool archived, struct err *e)

@@ -14,7 +14,7 @@
 #include "shared/err.h"
 #include "webui/route.h"
 
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_AGENTS_MAX 10000
 #define STORE_TASKS_MAX 10000
 
@@ -86,6 +86,39 @@ struct store_activity {
 /* Everything but output, newest first, without long texts; *more: there are older ones. */
 int store_activity(struct store *s, const struct store_activity *a, store_event_cb cb, void *arg,
 	bool *more, struct err *e);
+
+struct store_page {
+	int64_t lines;	    /* there are in all */
+	int64_t first_line; /* in which the first event's text begins */
+	bool more;	    /* there is output behind what was given */
+};
+/* Calls cb for the output events that hold the lines from `line` (0-based; negative: from
+ * the end) on, `limit` of them, as far as max_bytes allows (at least one event). */
+int store_page(struct store *s, int64_t agent, int64_t line, int limit, size_t max_bytes,
+	store_event_cb cb, void *arg, struct store_page *page, struct err *e);
+
+#define STORE_SEARCH_MAX 256 /* bytes of a text to look for */
+#define STORE_SEARCH_MS 2000 /* then what was found so far is answered */
+
+/* A line that holds the text, cut to what is around it; id: of the event that completes
+ * it. */
+typedef void (*store_hit_cb)(void *arg, int64_t line, int64_t id, const char *text, size_t n);
+struct store_search {
+	int64_t agent;
+	const char *text;   /* 1 to STORE_SEARCH_MAX bytes, without line ends; ASCII case does not
+			     * matter */
+	int64_t after_line; /* only lines behind this one; -1: all */
+	int limit;
+	store_hit_cb cb;
+	void *arg;
+};
+struct store_found {
+	bool more;    /* not everything was looked at: there may be more */
+	int64_t line; /* the last line that was surely looked at: go on from there, or from the
+		       * last hit, whichever is higher */
+};
+int store_search(
+	struct store *s, const struct store_search *want, struct store_found *found, struct err *e);
 
 /* {state: count} */
 cJSON *store_counts(struct store *s, struct err *e);

@@ -9,7 +9,8 @@
 #include "shared/rpc.h"
 #include "worker/acp_frame.h"
 
-#define ACP_KILL_MS 2000
+#define ACP_KILL_MS 5000
+#define ACP_CLOSED_MS 2000    /* from its last output to its end */
 #define ACP_MAX_BAD_LINES 100 /* of one process; then it is no agent */
 
 enum acp_waiting { WAIT_NOTHING, WAIT_INITIALIZE, WAIT_NEW, WAIT_LOAD, WAIT_PROMPT };
@@ -34,6 +35,7 @@ struct acp {
 	enum acp_waiting waiting;
 	int64_t next_id, waiting_id;
 	bool ready, loading, ending;
+	int closed_stream;
 	int bad_lines;
 	struct open_permission permissions[ACP_MAX_PERMISSIONS];
 	struct err why; /* of the end */
@@ -270,6 +272,27 @@ static void on_output(void *arg, int stream, const char *data, size_t n)
 		fail(a, &e);
 }
 
+static void on_closed_late(uv_timer_t *t)
+{
+	struct acp *a = t->data;
+	struct err e;
+
+	err_set(&e, ERR_UNAVAILABLE, "the agent closed its %s, but its process goes on",
+		a->closed_stream == 0 ? "input" : "output");
+	fail(a, &e);
+}
+
+/* Most often the end of the process is right behind. */
+static void on_closed(void *arg, int stream)
+{
+	struct acp *a = arg;
+
+	if (a->ending || stream == 2)
+		return;
+	a->closed_stream = stream;
+	uv_timer_start(&a->ready_timer, on_closed_late, ACP_CLOSED_MS, 0);
+}
+
 static void on_timer_closed(uv_handle_t *h)
 {
 	struct acp *a = h->data;
@@ -312,7 +335,8 @@ static void on_ready_timeout(uv_timer_t *t)
 struct acp *acp_start(uv_loop_t *loop, const struct child_spec *spec, const char *cwd,
 	const char *session, const struct acp_handler *handler, void *arg, struct err *e)
 {
-	static const struct child_events events = {.output = on_output, .done = on_done};
+	static const struct child_events events = {
+		.output = on_output, .closed = on_closed, .done = on_done};
 	struct acp *a = calloc(1, sizeof *a);
 	struct child_spec piped = *spec;
 
@@ -355,6 +379,11 @@ int acp_prompt(struct acp *a, const char *text, struct err *e)
 bool acp_busy(const struct acp *a)
 {
 	return a->waiting == WAIT_PROMPT;
+}
+
+bool acp_idle(const struct acp *a)
+{
+	return a->ready && a->waiting == WAIT_NOTHING;
 }
 
 static void cancel_permissions(struct acp *a)

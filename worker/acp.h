@@ -52,6 +52,7 @@ struct acp *acp_start(uv_loop_t *loop, const struct child_spec *spec, const char
 /* ERR_CONFLICT: not ready, or a prompt is under way. */
 int acp_prompt(struct acp *a, const char *text, struct err *e);
 bool acp_busy(const struct acp *a);
+bool acp_idle(const struct acp *a); /* takes a prompt */
 /* Asks the agent to stop the turn; turn_ended follows when it has. Open
  * permissions are answered as cancelled, as the protocol demands. */
 void acp_cancel(struct acp *a);

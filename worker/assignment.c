@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/clock.h"
 #include "shared/json.h"
 #include "shared/model.h"
 
@@ -56,13 +57,14 @@ int assignment_read(const cJSON *result, int64_t agent, struct assignment *a, st
 	a->pull_request = json_bool(task, "pull_request", true);
 	a->limits.turns = json_int(limits, "turns", 0);
 	a->limits.minutes = json_int(limits, "minutes", 0);
+	a->limits.minute_ms = clock_minute_ms();
 	a->limits.dollars = json_num(limits, "dollars", 0);
 	a->agent_model = model_or_default(models, "agent");
 	a->aider_model = model_or_default(models, "aider");
 	a->instructions = json_str(config, "instructions", "");
 	a->git_name = json_str(config, "git_name", "");
 	a->git_email = json_str(config, "git_email", "");
-	a->turn_ms = json_int(config, "turn_minutes", TURN_MINUTES_DEFAULT) * 60000;
+	a->turn_ms = json_int(config, "turn_minutes", TURN_MINUTES_DEFAULT) * clock_minute_ms();
 	if (!*a->branch)
 		return err_set(e, ERR_PROTOCOL, "worker.hello was answered without a branch");
 	if (read_command(json_get(config, "agent_command"), a, e) < 0)

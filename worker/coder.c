@@ -103,6 +103,28 @@ static bool may_restart(struct worker *w)
 	return true;
 }
 
+/* How the turn that was cut off has left the workspace is known before anything is
+ * sent again. */
+static void on_outcome(void *arg, const struct tree_look *look, const struct err *e)
+{
+	struct worker *w = arg;
+	char old_head[sizeof w->session.head];
+	uint64_t old_fingerprint = w->session.fingerprint;
+
+	if (w->quitting) {
+		worker_maybe_exit(w);
+		return;
+	}
+	if (e) {
+		worker_trouble(w, "workspace", e->text, "", -1);
+	} else {
+		memcpy(old_head, w->session.head, sizeof old_head);
+		worker_tell_diff(w, look);
+		start_note_outcome(w, "That turn was cut off.", look, old_head, old_fingerprint);
+	}
+	coder_start(w);
+}
+
 static void on_tidied(void *arg, const struct err *e)
 {
 	struct worker *w = arg;
@@ -110,8 +132,11 @@ static void on_tidied(void *arg, const struct err *e)
 	(void)e;
 	if (w->quitting)
 		worker_maybe_exit(w);
+	else if (w->cut_off)
+		tree_look(w->tree, on_outcome, w);
 	else
 		coder_start(w);
+	w->cut_off = false;
 }
 
 static void on_restart_timer(uv_timer_t *t)
@@ -125,8 +150,10 @@ static void on_lost(void *arg, const struct err *why)
 {
 	struct worker *w = arg;
 	char *words = last_line(w), reason[ERR_TEXT_BYTES + WORKER_STDERR_BYTES];
+	struct manager_event lost = {.kind = MANAGER_EV_LOST, .delay_ms = -1};
 
 	w->acp = NULL;
+	uv_timer_stop(&w->watch_timer);
 	child_sweep();
 	if (w->quitting) {
 		free(words);
@@ -144,8 +171,11 @@ static void on_lost(void *arg, const struct err *why)
 		worker_note(w, "The coding agent's process ended in the middle of the last turn; "
 			       "files may be half edited.");
 		turn_lost(w, w->turn_late ? "the turn took too long" : reason);
+		w->cut_off = true;
 	}
-	worker_event(w, MANAGER_EV_LOST, NULL);
+	lost.reason = reason;
+	lost.late = w->turn_late;
+	worker_step(w, &lost);
 	if (!w->turn_late && !may_restart(w)) {
 		char text[sizeof reason + 64];
 
@@ -323,7 +353,33 @@ void coder_permit(struct worker *w, const char *permission, const char *option)
 		worker_event(w, MANAGER_EV_PERMITTED, NULL);
 }
 
-/* --- start, cancel --- */
+/* --- start, watch, cancel --- */
+
+static void on_watch(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+	bool stopped;
+	struct err e;
+
+	if (!w->acp || acp_idle(w->acp)) {
+		uv_timer_stop(t); /* the next prompt starts it again */
+		w->seen_stopped = false;
+		return;
+	}
+	stopped = process_state(acp_pid(w->acp)) == 'T';
+	if (stopped && w->seen_stopped) {
+		err_set(&e, ERR_UNAVAILABLE,
+			"the coding agent's process is stopped (by a signal such as SIGSTOP)");
+		acp_end(w->acp, WORKER_GRACE_MS, &e);
+	}
+	w->seen_stopped = stopped;
+}
+
+void coder_watch(struct worker *w)
+{
+	if (!uv_is_active((uv_handle_t *)&w->watch_timer))
+		uv_timer_start(&w->watch_timer, on_watch, WORKER_WATCH_MS, WORKER_WATCH_MS);
+}
 
 void coder_start(struct worker *w)
 {
@@ -353,6 +409,7 @@ void coder_start(struct worker *w)
 	if (w->acp) {
 		crash_point(CRASH_CODER_STARTED);
 		acp_pause_output(w->acp, w->blocked);
+		coder_watch(w);
 		return;
 	}
 	err_wrap(&e, "start the coding agent");

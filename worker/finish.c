@@ -78,10 +78,15 @@ static void release(struct finish *f)
 /* At the start of every callback. True: called off, f is gone. */
 static bool called_off(struct finish *f)
 {
+	struct worker *w = f->w;
+	bool off = f->cancelled;
+
 	f->under_way = false;
-	if (f->cancelled)
+	if (off) {
 		release(f);
-	return f->cancelled;
+		worker_maybe_exit(w);
+	}
+	return off;
 }
 
 static void end(struct finish *f, const char *reason)

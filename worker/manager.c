@@ -8,13 +8,18 @@
 #define HOLD_MAX_MS 300000
 #define DISK_FULL "disk full: it goes on by itself when there is room"
 
+static int64_t minutes_ms(const struct manager_limits *l, int64_t minutes)
+{
+	return minutes * (l->minute_ms > 0 ? l->minute_ms : MINUTE_MS);
+}
+
 void manager_init(struct manager *m, bool managed, const struct manager_limits *limits)
 {
 	memset(m, 0, sizeof *m);
 	m->managed = managed;
 	m->limits = *limits;
 	m->granted_turns = limits->turns;
-	m->granted_ms = limits->minutes * MINUTE_MS;
+	m->granted_ms = minutes_ms(limits, limits->minutes);
 	m->granted_dollars = limits->dollars;
 	m->active_since_ms = -1;
 }
@@ -54,7 +59,7 @@ static bool over_limit(
 		snprintf(reason, n, "turn limit of %lld reached", (long long)m->granted_turns);
 	else if (m->granted_ms > 0 && manager_active_ms(m, now_ms) >= m->granted_ms)
 		snprintf(reason, n, "time limit of %lld minutes reached",
-			(long long)(m->granted_ms / MINUTE_MS));
+			(long long)(m->granted_ms / minutes_ms(&m->limits, 1)));
 	else if (m->granted_dollars > 0 && m->dollars >= m->granted_dollars)
 		snprintf(reason, n, "cost limit of $%.2f reached", m->granted_dollars);
 	else
@@ -70,8 +75,8 @@ static void grant_more(struct manager *m, int64_t now_ms)
 		while (m->granted_turns > 0 && m->turn >= m->granted_turns)
 			m->granted_turns += m->limits.turns > 0 ? m->limits.turns : 1;
 		while (m->granted_ms > 0 && manager_active_ms(m, now_ms) >= m->granted_ms)
-			m->granted_ms +=
-				m->limits.minutes > 0 ? m->limits.minutes * MINUTE_MS : MINUTE_MS;
+			m->granted_ms += minutes_ms(
+				&m->limits, m->limits.minutes > 0 ? m->limits.minutes : 1);
 		while (m->granted_dollars > 0 && m->dollars >= m->granted_dollars)
 			m->granted_dollars += m->limits.dollars > 0 ? m->limits.dollars : 1;
 	}
@@ -190,9 +195,10 @@ static unsigned on_ready(struct manager *m, int64_t now_ms)
 	return next(m, now_ms);
 }
 
-static unsigned on_lost(struct manager *m, int64_t now_ms)
+static unsigned on_lost(struct manager *m, const struct manager_event *ev, int64_t now_ms)
 {
 	bool in_turn = m->phase == MANAGER_TURN;
+	char text[MANAGER_REASON_BYTES];
 
 	m->ready = false;
 	m->turn_open = false;
@@ -200,6 +206,15 @@ static unsigned on_lost(struct manager *m, int64_t now_ms)
 	if (in_turn && m->interrupted && !m->managed) {
 		m->redo = true;
 		return wait_for_person(m, "the turn was interrupted", now_ms);
+	}
+	/* Crashes are counted by who restarts it; one that hangs is hardly ever that fast. */
+	if (in_turn && ev->late && ++m->turn_errors >= MANAGER_MAX_TURN_ERRORS) {
+		m->turn_errors = 0;
+		m->redo = true;
+		snprintf(text, sizeof text,
+			"%d turns in a row did not end in time; the last: %.300s",
+			MANAGER_MAX_TURN_ERRORS, ev->reason);
+		return wait_for_person(m, text, now_ms);
 	}
 	if (in_turn) {
 		m->redo = true;
@@ -540,7 +555,7 @@ unsigned manager_step(struct manager *m, const struct manager_event *event, int6
 	case MANAGER_EV_READY:
 		return m->ready ? DO_ILLEGAL : on_ready(m, now_ms);
 	case MANAGER_EV_LOST:
-		return on_lost(m, now_ms);
+		return on_lost(m, ev, now_ms);
 	case MANAGER_EV_ACTION:
 	case MANAGER_EV_TOLD_OTHER:
 	case MANAGER_EV_DONE:

@@ -39,7 +39,7 @@ enum manager_source {
 
 enum manager_event_kind {
 	MANAGER_EV_READY,      /* the coding agent takes prompts */
-	MANAGER_EV_LOST,       /* its process is gone; a new one is being started */
+	MANAGER_EV_LOST,       /* its process is gone; a new one is being started; reason, late */
 	MANAGER_EV_ACTION,     /* a good answer: instruct or command */
 	MANAGER_EV_TOLD_OTHER, /* a good answer: /tell */
 	MANAGER_EV_DONE,       /* a good answer: /finish */
@@ -81,6 +81,7 @@ struct manager_event {
 	int64_t delay_ms; /* asked for by the provider; -1: none */
 	double dollars;
 	bool from_person;
+	bool late; /* LOST: it was ended because its turn did not end in time */
 };
 
 /* What is to be done, as bits, in the order of their values. */
@@ -97,6 +98,7 @@ enum manager_todo {
 
 struct manager_limits {
 	int64_t turns, minutes; /* 0: none */
+	int64_t minute_ms;	/* how long a minute is; 0: 60000 */
 	double dollars;
 };
 

@@ -64,26 +64,32 @@ static void start_coder(struct worker *w)
 		fatal(w, &e);
 }
 
-/* What changed while nobody watched, for the next prompt. */
-static void note_interruption(struct worker *w, const struct tree_look *look, const char *old_head,
-	uint64_t old_fingerprint)
+void start_note_outcome(struct worker *w, const char *what, const struct tree_look *look,
+	const char *old_head, uint64_t old_fingerprint)
 {
 	char text[512];
 
-	if (!w->session.prompt_open)
-		return;
 	if (strcmp(look->head, old_head) != 0)
 		snprintf(text, sizeof text,
-			"The last turn was cut off by a restart. Since it began the branch moved "
-			"from commit %.12s to %.12s%s.",
+			"%s Since it began the branch moved from commit %.12s to %.12s%s.", what,
 			*old_head ? old_head : "(unknown)", look->head,
 			look->dirty ? ", and files have uncommitted changes" : "");
 	else
-		snprintf(text, sizeof text, "The last turn was cut off by a restart. %s",
+		snprintf(text, sizeof text, "%s %s", what,
 			look->dirty || look->fingerprint != old_fingerprint
 				? "Files were changed but not committed; they may be half edited."
 				: "It changed nothing in the repository.");
 	worker_note(w, text);
+}
+
+/* What changed while nobody watched, for the next prompt. */
+static void note_interruption(struct worker *w, const struct tree_look *look, const char *old_head,
+	uint64_t old_fingerprint)
+{
+	if (!w->session.prompt_open)
+		return;
+	start_note_outcome(
+		w, "The last turn was cut off by a restart.", look, old_head, old_fingerprint);
 	turn_lost(w, "the worker was restarted");
 }
 
@@ -144,11 +150,13 @@ static void open_tree(struct worker *w)
 
 static void raise_limits(struct manager *m, const struct manager_limits *l)
 {
+	int64_t ms = l->minutes * l->minute_ms;
+
 	m->limits = *l;
 	if (l->turns <= 0 || m->granted_turns < l->turns)
 		m->granted_turns = l->turns;
-	if (l->minutes <= 0 || m->granted_ms < l->minutes * 60000)
-		m->granted_ms = l->minutes * 60000;
+	if (l->minutes <= 0 || m->granted_ms < ms)
+		m->granted_ms = ms;
 	if (l->dollars <= 0 || m->granted_dollars < l->dollars)
 		m->granted_dollars = l->dollars;
 }

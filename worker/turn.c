@@ -231,7 +231,7 @@ static void on_late_end(struct worker *w)
 	struct manager_event ev = {.kind = MANAGER_EV_ERROR, .reason = reason, .delay_ms = -1};
 
 	snprintf(reason, sizeof reason, "the turn took longer than %lld minutes and was ended",
-		(long long)(w->task.turn_ms / 60000));
+		(long long)(w->task.turn_ms / clock_minute_ms()));
 	w->turn_late = false;
 	tell_ended(w, "error", reason);
 	worker_trouble(w, "turn", reason, "raise turn_minutes if turns need longer", -1);
@@ -418,6 +418,7 @@ void turn_prompt(struct worker *w)
 	}
 	crash_point(CRASH_PROMPT_SENT);
 	measure_idle(w);
+	coder_watch(w);
 	if (w->task.turn_ms > 0)
 		uv_timer_start(&w->turn_timer, on_turn_late, (uint64_t)w->task.turn_ms, 0);
 	tell_started(w);

@@ -112,13 +112,17 @@ static void set_policy_timer(struct worker *w)
 			(uint64_t)(due > now ? due - now : 0), 0);
 }
 
-/* The agent is done, failed or stopped: the last event is out, nothing more happens. */
-static void end_agent(struct worker *w)
+/* The agent is done, failed or stopped, and nothing below us lives any more: only now
+ * it is said. What led here is saved with it, not before, so that a worker which is
+ * killed in between leaves it undecided, and the command that asked for it comes again. */
+static void tell_end(struct worker *w)
 {
+	w->ending = false;
+	worker_tell_state(w);
 	w->session.ended_seq = link_last(w->link);
 	worker_save(w, true);
+	link_taken(w->link, w->session.command);
 	crash_point(CRASH_AGENT_ENDED);
-	worker_quit(w, 0);
 }
 
 void worker_step(struct worker *w, const struct manager_event *ev)
@@ -141,6 +145,11 @@ void worker_step(struct worker *w, const struct manager_event *ev)
 		coder_cancel_turn(w);
 	if (todo & DO_CANCEL_FINISH)
 		finish_cancel(w);
+	if (todo & DO_END) {
+		w->ending = true;
+		worker_quit(w, 0);
+		return;
+	}
 	worker_tell_state(w);
 	if (todo & DO_ASK)
 		ask_start(w);
@@ -150,10 +159,6 @@ void worker_step(struct worker *w, const struct manager_event *ev)
 		return;
 	if (todo & DO_FINISH)
 		finish_start(w);
-	if (todo & DO_END) {
-		end_agent(w);
-		return;
-	}
 	set_policy_timer(w);
 	if (!(todo & DO_PROMPT)) /* which has saved before it was sent */
 		worker_save(w, false);
@@ -219,9 +224,19 @@ void worker_look(struct worker *w)
 static void on_hard_end(uv_timer_t *t)
 {
 	struct worker *w = t->data;
+	bool none_left;
 
+	child_end_all(0);
+	none_left = child_none_left();
+	if (w->ending && !none_left) {
+		/* Neither dead nor ended: nothing is said before all below us is dead. */
+		log_warn("agent=%lld waits for processes that do not die", (long long)w->agent);
+		uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
+		return;
+	}
 	log_warn("agent=%lld does not end in time and is ended", (long long)w->agent);
-	child_sweep();
+	if (w->ending)
+		tell_end(w);
 	_exit(w->exit_code);
 }
 
@@ -235,10 +250,21 @@ static void on_drain_end(uv_timer_t *t)
 	worker_maybe_exit(w);
 }
 
+static void on_end_again(uv_timer_t *t)
+{
+	worker_maybe_exit(t->data);
+}
+
 void worker_maybe_exit(struct worker *w)
 {
 	if (!w->quitting || w->acp || w->finish || (w->tree && !tree_idle(w->tree)))
 		return;
+	if (!child_none_left()) { /* the kernel takes its time, or one has its grace */
+		uv_timer_start(&w->policy_timer, on_end_again, WORKER_END_AGAIN_MS, 0);
+		return;
+	}
+	if (w->ending)
+		tell_end(w);
 	if (w->draining && !link_drained(w->link)) {
 		if (!w->drain_timed)
 			uv_timer_start(&w->end_timer, on_drain_end, WORKER_DRAIN_MS, 0);
@@ -250,6 +276,8 @@ void worker_maybe_exit(struct worker *w)
 
 void worker_quit(struct worker *w, int code)
 {
+	int grace_ms = code == WORKER_EXIT_PERMANENT ? 0 : WORKER_GRACE_MS;
+
 	if (w->quitting)
 		return;
 	turn_flush(w);
@@ -261,12 +289,14 @@ void worker_quit(struct worker *w, int code)
 	uv_timer_stop(&w->policy_timer);
 	uv_timer_stop(&w->turn_timer);
 	uv_timer_stop(&w->restart_timer);
+	uv_timer_stop(&w->watch_timer);
 	uv_timer_stop(&w->disk_timer);
 	if (w->tree)
 		tree_cancel(w->tree);
 	uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
 	if (w->acp)
-		acp_end(w->acp, code == WORKER_EXIT_PERMANENT ? 0 : WORKER_GRACE_MS, NULL);
+		acp_end(w->acp, grace_ms, NULL);
+	child_end_all(grace_ms);
 	worker_maybe_exit(w);
 }
 
@@ -276,11 +306,11 @@ static void on_signal(uv_signal_t *s, int number)
 
 	log_info("agent=%lld signal %d: suspended", (long long)w->agent, number);
 	w->suspended = true;
-	if (w->started) {
+	if (w->started && !w->ending) {
 		turn_flush(w);
 		worker_save(w, true);
 	}
-	if (w->quitting) { /* was waiting for the supervisor to take the last events */
+	if (w->quitting) { /* does not wait for the supervisor to take the last events */
 		w->draining = false;
 		worker_maybe_exit(w);
 		return;
@@ -356,7 +386,7 @@ static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body
 	else if (strcmp(kind, "tell") != 0)
 		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
 	crash_point(CRASH_COMMAND_DONE);
-	if (worker_save(w, true) < 0)
+	if (w->quitting || worker_save(w, true) < 0)
 		return;
 	crash_point(CRASH_COMMAND_SAVED);
 	link_taken(w->link, n);
@@ -537,7 +567,7 @@ static void on_piece(void *arg, enum output_stream stream, const char *text, siz
 static void init_handles(struct worker *w)
 {
 	uv_timer_t *timers[] = {&w->policy_timer, &w->output_timer, &w->turn_timer,
-		&w->restart_timer, &w->end_timer, &w->disk_timer};
+		&w->restart_timer, &w->end_timer, &w->disk_timer, &w->watch_timer};
 
 	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
 		uv_timer_init(w->loop, timers[i]);

@@ -35,8 +35,10 @@
 #define WORKER_EXIT_TEMPORARY 111
 #define WORKER_LOCK_MS 15000   /* for an older worker to let go */
 #define WORKER_DRAIN_MS 60000  /* for the last events to be acknowledged */
-#define WORKER_SUSPEND_MS 4000 /* from SIGTERM to the end, whatever happens */
-#define WORKER_GRACE_MS 1500   /* from TERM to KILL for the coding agent */
+#define WORKER_GRACE_MS 5000   /* from TERM to KILL for what runs below us */
+#define WORKER_SUSPEND_MS 8000 /* from SIGTERM to the end, whatever happens */
+#define WORKER_END_AGAIN_MS 50 /* until the next look at what still lives below us */
+#define WORKER_WATCH_MS 5000   /* between two looks at the coding agent's process */
 #define WORKER_CANCEL_MS 10000 /* for a cancelled turn to end */
 #define WORKER_MAX_RESTARTS 3  /* of the coding agent within WORKER_RESTART_MS */
 #define WORKER_RESTART_MS 60000
@@ -88,7 +90,8 @@ struct worker {
 	char disk_reason[MANAGER_REASON_BYTES];
 	uint64_t told_fingerprint;
 
-	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer, disk_timer;
+	uv_timer_t policy_timer, output_timer, turn_timer, restart_timer, end_timer, disk_timer,
+		watch_timer;
 	uv_signal_t sigterm, sigint;
 	uv_work_t lock_work;
 
@@ -102,6 +105,9 @@ struct worker {
 	bool blocked;		  /* the spool takes no events */
 	bool disk_full;		  /* as we saw */
 	bool told_full;		  /* as the supervisor said */
+	bool cut_off;		  /* a turn, by the end of the coding agent's process */
+	bool seen_stopped;	  /* the coding agent's process, at the last look */
+	bool ending;		  /* the agent has ended, which is not told yet */
 	bool quitting, suspended, draining, drain_timed;
 };
 
@@ -131,9 +137,15 @@ void worker_maybe_exit(struct worker *w);
 
 /* worker.hello was answered (link.h). */
 void start_on_hello(void *arg, const cJSON *result);
+/* Notes for the next prompt what a turn that was cut off has left in the workspace.
+ * what: the sentence before; old_head, old_fingerprint: as the workspace was known. */
+void start_note_outcome(struct worker *w, const char *what, const struct tree_look *look,
+	const char *old_head, uint64_t old_fingerprint);
 
 void coder_start(struct worker *w);
 void coder_cancel_turn(struct worker *w);
+/* A prompt is under way: the process is looked at now and then. */
+void coder_watch(struct worker *w);
 void coder_permit(struct worker *w, const char *permission, const char *option);
 void coder_expire_permissions(struct worker *w);
 

@@ -72,6 +72,11 @@ static const struct args_option events_options[] = {
 	{0},
 };
 
+static const struct args_option search_options[] = {
+	{"lines", 'n', "N", "at most N lines (default 1000)"},
+	{0},
+};
+
 static const struct args_option activity_options[] = {
 	{"lines", 'n', "N", "the last N events (default 50)"},
 	{"before", 0, "ID", "only events before this one"},
@@ -128,6 +133,10 @@ const struct ctl_command ctl_commands[] = {
 		show_options, ctl_show, true},
 	{"logs", "AGENT [-f]", "Print what an agent said and did", NULL, logs_options, ctl_logs,
 		true},
+	{"search", "AGENT TEXT", "Print the lines of an agent's output that hold a text",
+		"Lines are counted from 0; case of letters does not matter. Exit code 1: none "
+		"does.",
+		search_options, ctl_search, true},
 	{"wait", "AGENT... | all", "Follow agents until they have ended",
 		"Exit code 0 if all are done, 4 if one ended otherwise or waits for a person.",
 		no_options, ctl_wait, true},

@@ -90,6 +90,7 @@ int ctl_delete(struct ctl *c, const struct args *a);
 int ctl_permit(struct ctl *c, const struct args *a);
 int ctl_archive(struct ctl *c, const struct args *a);
 int ctl_unarchive(struct ctl *c, const struct args *a);
+int ctl_search(struct ctl *c, const struct args *a);
 int ctl_activity(struct ctl *c, const struct args *a);
 int ctl_costs(struct ctl *c, const struct args *a);
 int ctl_repositories(struct ctl *c, const struct args *a);

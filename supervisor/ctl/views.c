@@ -6,34 +6,18 @@
 #include "shared/clock.h"
 #include "shared/json.h"
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/logs.h"
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define ACTIVITY_LINES 50
 
-/* "a,b" as a list of words. */
-static cJSON *words(const char *text)
-{
-	cJSON *list = cJSON_CreateArray();
-
-	while (*text) {
-		size_t n = strcspn(text, ",");
-		char word[64];
-
-		snprintf(word, sizeof(word), "%.*s", (int)n, text);
-		cJSON_AddItemToArray(list, cJSON_CreateString(word));
-		text += n;
-		text += *text == ',';
-	}
-	return list;
-}
-
 int ctl_activity(struct ctl *c, const struct args *a)
 {
 	int64_t lines = ACTIVITY_LINES, before = 0, agent = 0, task = 0;
 	_cleanup_json_ cJSON *r = NULL;
+	cJSON *params, *kinds = NULL;
 	const cJSON *events;
-	cJSON *params;
 	struct err e;
 
 	if (a->word_count || args_int(a, "lines", 1, 1000, &lines, &e) < 0 ||
@@ -42,6 +26,11 @@ int ctl_activity(struct ctl *c, const struct args *a)
 		args_int(a, "task", 1, INT64_MAX, &task, &e) < 0)
 		return ctl_usage(
 			"activity", "%s", a->word_count ? "activity takes no words" : e.text);
+	if (args_get(a, "kinds")) {
+		kinds = follow_kinds(args_get(a, "kinds"), &e);
+		if (!kinds)
+			return ctl_usage("activity", "%s", e.text);
+	}
 	params = cJSON_CreateObject();
 	json_add_int(params, "limit", lines);
 	if (before)
@@ -50,8 +39,8 @@ int ctl_activity(struct ctl *c, const struct args *a)
 		json_add_int(params, "agent", agent);
 	if (task)
 		json_add_int(params, "task", task);
-	if (args_get(a, "kinds"))
-		cJSON_AddItemToObject(params, "kinds", words(args_get(a, "kinds")));
+	if (kinds)
+		cJSON_AddItemToObject(params, "kinds", kinds);
 	if (ctl_ask(c, "activity.list", params, CTL_ASK_MS, &r, &e) < 0)
 		return ctl_fail(c, &e);
 	if (c->json)

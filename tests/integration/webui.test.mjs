@@ -323,6 +323,12 @@ test('every route answers as its description says', async () => {
   await call('POST', '/agents/{id}/stop', { id: running });
   await stack.untilState(running, ['stopped', 'done']);
 
+  const output = await call('GET', '/agents/{id}/output', { id: agent });
+  assert.deepEqual(output.events.map((e) => e.id), all.events.filter((e) => e.kind === 'output').map((e) => e.id));
+  const { hits } = await call('GET', '/agents/{id}/search', { id: agent, query: '?q=WRITING%20%3Cb' });
+  assert.deepEqual(hits.map((h) => h.text), ['Writing <b>.']);
+  assert.equal(shown.lines, output.lines);
+
   await call('POST', '/agents/{id}/archive', { id: running });
   assert.ok(!(await call('GET', '/agents')).agents.some((a) => a.id === running));
   assert.ok((await call('GET', '/agents', { query: '?archived=true' })).agents.find((a) => a.id === running).archived);
@@ -381,7 +387,8 @@ test('every route answers as its description says', async () => {
       if (template.includes('{id}')) {
         const fields = operation.requestBody?.content['application/json'].schema.properties ?? {};
         const body = operation.requestBody && Object.fromEntries(Object.entries(fields).map(([name, { type }]) => [name, type === 'integer' ? 1 : 'x']));
-        const answer = described(method.toUpperCase(), template, await api(method.toUpperCase(), template.replace('{id}', 999), body));
+        const needed = operation.parameters?.filter((p) => p.in === 'query' && p.required).map((p) => `${p.name}=x`).join('&');
+        const answer = described(method.toUpperCase(), template, await api(method.toUpperCase(), template.replace('{id}', 999) + (needed ? `?${needed}` : ''), body));
         assert.equal(answer.status, 404, `${method} ${template}: ${answer.text}`);
       }
     }

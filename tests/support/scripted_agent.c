@@ -29,6 +29,8 @@
  *                                  to fd (1: stdout, 2: stderr), or chunks (rate a second)
  *                                  that begin with their number and "ns=<CLOCK_MONOTONIC>"
  *   daemon: {seconds, pid_file}    a child that leaves the session and ignores TERM
+ *   close: FD                      closes it (1: stdout) and goes on
+ *   ignore: N                      ignores signal N from now on
  *   stderr, raw: string            to stderr; to stdout as it is, with a newline
  *
  * --stamps appends "ready TURN NS" (the answer to the prompt before is written) and
@@ -608,6 +610,10 @@ static const char *do_step(struct agent *a, const cJSON *id, const cJSON *step)
 		exit(n);
 	else if (!strcmp(what, "signal"))
 		kill(getpid(), n);
+	else if (!strcmp(what, "close"))
+		close(n);
+	else if (!strcmp(what, "ignore"))
+		signal(n, SIG_IGN);
 	else if (!strcmp(what, "hang"))
 		for (;;)
 			pause();

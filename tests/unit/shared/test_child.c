@@ -26,7 +26,8 @@ struct scene {
 	struct child *child;
 	struct buf out[2];
 	int code;
-	int done; /* how often */
+	int done;		     /* how often */
+	int closed, end_when_closed; /* bits of the streams */
 };
 
 static void too_late(uv_timer_t *t)
@@ -53,7 +54,17 @@ static void done(void *arg, int code)
 	uv_timer_stop(&s->deadline);
 }
 
-static const struct child_events events = {output, done};
+static void closed(void *arg, int stream)
+{
+	struct scene *s = arg;
+
+	assert_int_equal(s->done, 0);
+	s->closed |= 1 << stream;
+	if (s->closed == s->end_when_closed)
+		child_end(s->child, 0);
+}
+
+static const struct child_events events = {.output = output, .closed = closed, .done = done};
 
 static int scene_open(void **state)
 {
@@ -362,6 +373,42 @@ static void a_sweep_spares_the_running(void **state)
 	assert_string_equal(s->out[0].data, "alive\n");
 }
 
+static void what_it_closes_is_told(void **state)
+{
+	struct scene *s = *state;
+
+	s->end_when_closed = 1 << 1 | 1 << 2;
+	start(s, "exec >&- 2>&-; sleep 100");
+	run(s);
+	assert_int_equal(s->code, -SIGKILL);
+}
+
+static void input_that_it_does_not_take_is_told(void **state)
+{
+	struct scene *s = *state;
+
+	s->end_when_closed = 1 << 0;
+	start(s, "exec <&-; echo ready; sleep 100");
+	await_output(s, 6);
+	assert_int_equal(child_write(s->child, "x", 1, NULL), 0);
+	run(s);
+	assert_int_equal(s->code, -SIGKILL);
+}
+
+static void none_is_left_when_all_are_dead(void **state)
+{
+	struct scene *s = *state;
+
+	assert_true(child_none_left());
+	start(s, "echo ready; sleep 100");
+	await_output(s, 6);
+	assert_false(child_none_left());
+	child_end_all(5000);
+	run(s);
+	assert_int_equal(s->code, -SIGTERM);
+	assert_true(child_none_left());
+}
+
 static void abandoned_it_goes_on(void **state)
 {
 	struct scene *s = *state;
@@ -447,6 +494,8 @@ static void names_a_process_for_good(void **state)
 	assert_true(process_started(getpid()) > 0);
 	assert_true(process_started(getpid()) == process_started(getpid()));
 	assert_true(process_started(INT32_MAX) == 0);
+	assert_int_equal(process_state(getpid()), 'R');
+	assert_int_equal(process_state(INT32_MAX), 0);
 	assert_int_equal(child_die_with_parent(1234567, NULL), -1);
 }
 
@@ -468,6 +517,9 @@ int main(void)
 		IN_SCENE(the_group_dies_with_its_leader),
 		IN_SCENE(what_left_the_group_is_swept),
 		IN_SCENE(a_sweep_spares_the_running),
+		IN_SCENE(what_it_closes_is_told),
+		IN_SCENE(input_that_it_does_not_take_is_told),
+		IN_SCENE(none_is_left_when_all_are_dead),
 		IN_SCENE(abandoned_it_goes_on),
 		IN_SCENE(dies_with_us),
 		cmocka_unit_test(names_a_process_for_good),

@@ -18,7 +18,8 @@
 
 /* Takes away what later versions added to the first one's tables. */
 #define FIRST_RELEASE                                                                              \
-	"DROP INDEX events_activity;DROP TABLE costs;ALTER TABLE agents DROP COLUMN archived;"     \
+	"DROP TABLE outputs;DROP TABLE output_blocks;DROP INDEX events_activity;DROP TABLE "       \
+	"costs;ALTER TABLE agents DROP COLUMN archived;"                                           \
 	"ALTER TABLE agents DROP COLUMN state_at;ALTER TABLE tasks DROP COLUMN winner;"            \
 	"ALTER TABLE turns DROP COLUMN idle_ms;PRAGMA user_version=1"
 
@@ -321,6 +322,9 @@ static void test_upgrade(void **state)
 				 "{\"turn\":1,\"role\":\"aider\",\"model\":\"m\",\"tokens_in\":10,"
 				 "\"tokens_out\":3,\"tokens_cached\":1,\"dollars\":0.5}"),
 		0);
+	assert_int_equal(
+		project(s, agent, EVENT_OUTPUT, "{\"stream\":\"log\",\"text\":\"one\\ntwo\\nth\"}"),
+		0);
 	assert_int_equal(store_commit(s, &e), 0);
 	store_close(s);
 	execute(p->path, FIRST_RELEASE);
@@ -331,6 +335,8 @@ static void test_upgrade(void **state)
 	assert_true(json_num(costs->child, "dollars", 0) == 0.5);
 	_cleanup_json_ cJSON *j = store_agent(s, agent, &e);
 	assert_false(json_bool(j, "archived", true));
+	assert_int_equal(json_int(j, "lines", 0), 3);
+	assert_string_equal(json_str(j, "last_line", ""), "th");
 	assert_int_equal(json_int(j, "state_at", 0), json_int(j, "updated_at", 1));
 	/* Costs outlive their agent. */
 	assert_int_equal(store_begin(s, false, &e), 0);

@@ -21,7 +21,7 @@
 
 #define PATIENCE_MS 10000
 #define SCHEMA                                                                                     \
-	"PRAGMA application_id = 825241720; PRAGMA user_version = 2;"                              \
+	"PRAGMA application_id = 825241720; PRAGMA user_version = 3;"                              \
 	"CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, "         \
 	"subject INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT "      \
 	"NULL, body TEXT NOT NULL) STRICT;"

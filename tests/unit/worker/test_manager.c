@@ -343,6 +343,27 @@ static void a_lost_agent(void **state)
 	assert_int_equal(m.source, SOURCE_MANAGER);
 }
 
+static void turns_that_do_not_end(void **state)
+{
+	struct manager_event late = {
+		.kind = MANAGER_EV_LOST, .reason = "deaf", .late = true, .delay_ms = -1};
+	struct manager m = in_turn(false);
+
+	(void)state;
+	for (int i = 1; i < MANAGER_MAX_TURN_ERRORS; i++) {
+		assert_int_equal(manager_step(&m, &late, 0), 0);
+		assert_string_equal(manager_state(&m), "starting");
+		assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_PROMPT);
+		assert_int_equal(m.source, SOURCE_REDO);
+	}
+	assert_int_equal(manager_step(&m, &late, 0), 0);
+	assert_string_equal(manager_state(&m), "waiting");
+	assert_string_equal(m.reason, "3 turns in a row did not end in time; the last: deaf");
+	assert_int_equal(step(&m, MANAGER_EV_READY, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_PROMPT);
+	assert_int_equal(m.source, SOURCE_REDO);
+}
+
 static void troubles(void **state)
 {
 	struct manager m = in_turn(true);
@@ -567,6 +588,7 @@ int main(void)
 		cmocka_unit_test(interrupt),
 		cmocka_unit_test(messages),
 		cmocka_unit_test(a_lost_agent),
+		cmocka_unit_test(turns_that_do_not_end),
 		cmocka_unit_test(troubles),
 		cmocka_unit_test(permission_waits),
 		cmocka_unit_test(finish_by_a_person),
