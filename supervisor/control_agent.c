@@ -158,12 +158,45 @@ int call_agent_command(struct call *c, const cJSON *params, cJSON **result, stru
 	return tx_command(c->s, m, kind, NULL, e);
 }
 
+/* What is asked must be open, and the answer one of those that are offered; whoever
+ * answers has seen the event. */
+static int check_permission(
+	struct call *c, int64_t agent, const char *id, const char *option, struct err *e)
+{
+	_cleanup_json_ cJSON *asked = store_permission(c->s->store, agent, id, e);
+	const char *status = json_str(asked, "status", "");
+	const cJSON *o;
+	struct buf offered;
+
+	if (!asked)
+		return e->kind ? -1
+			       : err_set(e, ERR_NOT_FOUND, "agent %lld asks for no permission %s",
+					 (long long)agent, id);
+	if (strcmp(status, "asked") != 0)
+		return err_set(e, ERR_CONFLICT,
+			"permission %s of agent %lld is not open any more (%s)", id,
+			(long long)agent, status);
+	buf_init(&offered, 600);
+	cJSON_ArrayForEach (o, json_get(asked, "options")) {
+		if (strcmp(json_str(o, "id", ""), option) == 0) {
+			buf_clear(&offered);
+			return 0;
+		}
+		buf_addf(&offered, "%s%.64s", offered.len ? ", " : "", json_str(o, "id", ""));
+	}
+	err_set(e, ERR_INVALID, "option: \"%.64s\" was not offered; permission %s takes %s", option,
+		id, offered.len ? offered.data : "nothing");
+	buf_clear(&offered);
+	return -1;
+}
+
 int call_agent_permission(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	_cleanup_json_ cJSON *body = cJSON_CreateObject();
 	struct member *m = alive(c, params, e);
 
-	if (!m)
+	if (!m || check_permission(c, m->id, json_str(params, "permission", ""),
+			  json_str(params, "option", ""), e) < 0)
 		return -1;
 	json_add_str(body, "permission", json_str(params, "permission", ""));
 	json_add_str(body, "option", json_str(params, "option", ""));

@@ -110,6 +110,9 @@ cJSON *store_costs(struct store *s, int64_t from_ms, int64_t to_ms, struct err *
 cJSON *store_activity(struct store *s, int64_t before, int64_t agent, int64_t task,
 	const char *kinds, int limit, bool *more, struct err *e);
 /* Agents that have not ended: all, or those on the same repository as `from` without it. */
+/* Body of the newest event about a permission of an agent; NULL: there is none among its
+ * last PERMISSION_SCAN_MAX events, or e. */
+cJSON *store_permission(struct store *s, int64_t agent, const char *id, struct err *e);
 int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e);
 bool store_agent_has_pull_request(struct store *s, int64_t agent);
 

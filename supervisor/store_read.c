@@ -10,6 +10,7 @@
 #define TURN_TEXT_MAX 1024 /* bytes of a text of a turn */
 #define TURNS_MAX 200
 #define LIST_MAX 10000
+#define PERMISSION_SCAN_MAX 20000
 
 #define AGENT_COLUMNS                                                                              \
 	"SELECT a.id,a.task_id,t.title,t.repository,t.base,a.branch,a.state,a.reason,a.turn,"      \
@@ -308,6 +309,29 @@ int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, 
 	while (q && (got = store_step(s, q, e)) == 1)
 		(*ids)[(*n)++] = sqlite3_column_int64(q, 0);
 	return got < 0 ? -1 : 0;
+}
+
+cJSON *store_permission(struct store *s, int64_t agent, const char *id, struct err *e)
+{
+	sqlite3_stmt *q = store_query(s, e,
+		"SELECT body FROM (SELECT id,kind,body FROM events WHERE stream='agent'"
+		" AND subject=?1 ORDER BY id DESC LIMIT ?2) WHERE kind='permission' ORDER BY id "
+		"DESC",
+		"ii", agent, (int64_t)PERMISSION_SCAN_MAX);
+	cJSON *body = NULL;
+
+	e->kind = ERR_NONE;
+	while (q && !body && store_step(s, q, e) == 1) {
+		body = json_parse((const char *)sqlite3_column_text(q, 0),
+			(size_t)sqlite3_column_bytes(q, 0), EVENT_BODY_MAX, NULL);
+		if (strcmp(json_str(body, "id", ""), id) != 0) {
+			cJSON_Delete(body);
+			body = NULL;
+		}
+	}
+	if (q)
+		sqlite3_reset(q);
+	return body;
 }
 
 bool store_agent_has_pull_request(struct store *s, int64_t agent)

@@ -9,6 +9,7 @@
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/action.h"
+#include "worker/backoff.h"
 #include "worker/worker.h"
 
 #define ASK_MESSAGES 4
@@ -142,7 +143,8 @@ static void on_answer(void *arg, const struct llm_answer *answer, const struct e
 		struct manager_event ev = {.kind = MANAGER_EV_UNANSWERED,
 			.reason = failure->text,
 			.error = failure->kind,
-			.delay_ms = -1};
+			.delay_ms = llm_asked_to_wait_ms(w->llm),
+			.chance = backoff_chance(&w->random)};
 
 		worker_trouble(w, "model", failure->text, "the model of the role Agent", -1);
 		worker_step(w, &ev);
@@ -163,7 +165,7 @@ static void on_answer(void *arg, const struct llm_answer *answer, const struct e
 
 static void on_waiting(void *arg, const char *reason, int64_t delay_ms)
 {
-	worker_trouble(arg, "model", reason, "it is tried again", delay_ms);
+	worker_delayed(arg, "model", reason, "it is tried again", delay_ms);
 }
 
 void ask_start(struct worker *w)
@@ -179,8 +181,11 @@ void ask_start(struct worker *w)
 		.messages = messages};
 	_cleanup_free_ char *question = prompt_question(&view), *complaint = NULL;
 	struct llm_message list[ASK_MESSAGES] = {{"system", system}, {"user", question}};
-	struct llm_question q = {
-		.model = w->task.agent_model, .messages = list, .message_count = 2, .json = true};
+	struct llm_question q = {.model = w->task.agent_model,
+		.messages = list,
+		.message_count = 2,
+		.json = true,
+		.deadline_ms = w->task.model_ms};
 	struct err e;
 
 	if (w->bad_answer && w->complaint) {

@@ -12,51 +12,36 @@
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/description.h"
+#include "worker/finish_step.h"
 #include "worker/worker.h"
 
 #define TAIL_KEEP_BYTES (4 * FINISH_OUTPUT_BYTES)
-
-/* Exactly one thing is under way at a time; its callback comes even after a cancel,
- * and then frees. */
-struct finish {
-	struct worker *w;
-	bool cancelled;
-	bool under_way;
-	struct child *test;
-	struct buf tail; /* of the tests' output */
-	int64_t test_started_ms;
-	bool test_late;
-	struct llm_call *describing;
-	uv_timer_t timer;
-	int push_tries;
-	char *patch;
-};
 
 static const char *const STEP_WORDS[] = {"test", "commit", "describe", "push", "pull_request"};
 
 static void run_step(struct finish *f);
 
-static struct session_finish *stored(struct finish *f)
+struct session_finish *finish_stored(struct finish *f)
 {
 	return &f->w->session.finish;
 }
 
-static void tell(struct finish *f, const char *step, const char *status, const char *reason)
+void finish_tell(struct finish *f, const char *step, const char *status, const char *reason)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_str(body, "step", step);
 	json_add_str(body, "status", status);
 	json_add_str(body, "reason", reason);
-	json_add_str(body, "key", stored(f)->trying);
-	json_add_str(body, "branch", f->w->task.branch);
-	json_add_str(body, "url", stored(f)->pull_url);
+	json_add_str(body, "key", finish_stored(f)->trying);
+	json_add_str(body, "branch", finish_branch(f->w));
+	json_add_str(body, "url", finish_stored(f)->pull_url);
 	worker_emit(f->w, EVENT_FINISH, body);
 }
 
-static void tell_step(struct finish *f, const char *status, const char *reason)
+void finish_tell_step(struct finish *f, const char *status, const char *reason)
 {
-	tell(f, STEP_WORDS[stored(f)->step], status, reason);
+	finish_tell(f, STEP_WORDS[finish_stored(f)->step], status, reason);
 }
 
 static void on_closed(uv_handle_t *h)
@@ -76,7 +61,7 @@ static void release(struct finish *f)
 }
 
 /* At the start of every callback. True: called off, f is gone. */
-static bool called_off(struct finish *f)
+bool finish_called_off(struct finish *f)
 {
 	struct worker *w = f->w;
 	bool off = f->cancelled;
@@ -89,33 +74,71 @@ static bool called_off(struct finish *f)
 	return off;
 }
 
-static void end(struct finish *f, const char *reason)
+const char *finish_branch(const struct worker *w)
+{
+	return *w->session.finish.remote ? w->session.finish.remote : w->task.branch;
+}
+
+void finish_other_name(const char *branch, const char *taken, char *out, size_t size)
+{
+	size_t n = strlen(branch);
+	long number = strncmp(taken, branch, n) == 0 && taken[n] == '-'
+			      ? strtol(taken + n + 1, NULL, 10)
+			      : 1;
+
+	snprintf(out, size, "%s-%ld", branch, number + 1);
+}
+
+/* open: something did not work; a person may have it tried again from there. */
+static void end(struct finish *f, const char *reason, bool open)
 {
 	struct worker *w = f->w;
 
-	stored(f)->open = *reason != '\0';
+	finish_stored(f)->open = open;
 	worker_save(w, true);
 	crash_point(CRASH_FINISH_SAVED);
 	release(f);
 	worker_event(w, MANAGER_EV_FINISHED, reason);
 }
 
-static void fail(struct finish *f, const char *what, const struct err *e)
+void finish_fail(struct finish *f, const char *what, const struct err *e)
 {
 	char reason[ERR_TEXT_BYTES + 128];
 
-	tell_step(f, "failed", e->text);
+	finish_tell_step(f, "failed", e->text);
 	snprintf(reason, sizeof reason, "%s: %s", what, e->text);
-	end(f, reason);
+	end(f, reason, true);
 }
 
-static void next_step(struct finish *f)
+void finish_skip_push(struct finish *f, const struct err *e)
 {
-	stored(f)->step++;
-	stored(f)->trying[0] = '\0';
+	char reason[ERR_TEXT_BYTES + 320];
+
+	finish_tell_step(f, "skipped", e->text);
+	snprintf(reason, sizeof reason, "the branch %s stays in the workspace: %s",
+		f->w->task.branch, e->text);
+	end(f, reason, true);
+}
+
+/* All is done; worth a word is only that the branch has another name. */
+static void end_well(struct finish *f)
+{
+	char reason[320] = "";
+
+	if (*finish_stored(f)->remote)
+		snprintf(reason, sizeof reason,
+			"pushed as %s: the repository has another branch %s",
+			finish_stored(f)->remote, f->w->task.branch);
+	end(f, reason, false);
+}
+
+void finish_next_step(struct finish *f)
+{
+	finish_stored(f)->step++;
+	finish_stored(f)->trying[0] = '\0';
 	worker_save(f->w, true);
-	if (stored(f)->step == FINISH_STEPS)
-		end(f, "");
+	if (finish_stored(f)->step == FINISH_STEPS)
+		end_well(f);
 	else
 		run_step(f);
 }
@@ -163,7 +186,7 @@ static void on_test_done(void *arg, int code)
 
 	f->test = NULL;
 	uv_timer_stop(&f->timer);
-	if (called_off(f))
+	if (finish_called_off(f))
 		return;
 	crash_point(CRASH_TEST_DONE);
 	turn_flush(w);
@@ -179,9 +202,9 @@ static void on_test_done(void *arg, int code)
 	json_add_str(body, "output", output);
 	json_add_int(body, "duration_ms", clock_now_ms() - f->test_started_ms);
 	worker_emit(w, EVENT_TEST, body);
-	tell_step(f, code == 0 ? "done" : "failed", code == 0 ? "" : "the tests failed");
+	finish_tell_step(f, code == 0 ? "done" : "failed", code == 0 ? "" : "the tests failed");
 	if (code == 0)
-		next_step(f);
+		finish_next_step(f);
 	else
 		send_back(f, code, output);
 }
@@ -209,18 +232,18 @@ static void run_test(struct finish *f)
 	struct err e;
 
 	if (!*w->task.test_command) {
-		tell_step(f, "skipped", "the task has no test command");
-		next_step(f);
+		finish_tell_step(f, "skipped", "the task has no test command");
+		finish_next_step(f);
 		return;
 	}
-	tell_step(f, "started", "");
+	finish_tell_step(f, "started", "");
 	if (instance_plain_env(&plan, w->session_dir, &e) == 0) {
 		spec.env = (const char *const *)plan.env;
 		f->test = child_start(w->loop, &spec, &events, f, &e);
 	}
 	instance_plan_clear(&plan);
 	if (!f->test) {
-		fail(f, "the test command could not be run", &e);
+		finish_fail(f, "the test command could not be run", &e);
 		return;
 	}
 	f->under_way = true;
@@ -242,22 +265,22 @@ static void on_committed_look(void *arg, const struct tree_look *look, const str
 {
 	struct finish *f = arg;
 
-	if (called_off(f))
+	if (finish_called_off(f))
 		return;
 	if (e) {
-		fail(f, "the workspace could not be read", e);
+		finish_fail(f, "the workspace could not be read", e);
 		return;
 	}
 	worker_tell_diff(f->w, look);
 	keep_patch(f, look->diff);
-	memcpy(stored(f)->head, look->head, sizeof stored(f)->head);
+	memcpy(finish_stored(f)->head, look->head, sizeof finish_stored(f)->head);
 	if (look->ahead > 0) {
-		next_step(f);
+		finish_next_step(f);
 		return;
 	}
-	stored(f)->step = FINISH_PUSH;
-	tell_step(f, "skipped", "nothing was changed");
-	stored(f)->open = false;
+	finish_stored(f)->step = FINISH_PUSH;
+	finish_tell_step(f, "skipped", "nothing was changed");
+	finish_stored(f)->open = false;
 	worker_save(f->w, true);
 	struct worker *w = f->w;
 	release(f);
@@ -268,10 +291,10 @@ static void on_committed(void *arg, const char *hash, const struct err *e)
 {
 	struct finish *f = arg;
 
-	if (called_off(f))
+	if (finish_called_off(f))
 		return;
 	if (e) {
-		fail(f, "the changes could not be committed", e);
+		finish_fail(f, "the changes could not be committed", e);
 		return;
 	}
 	crash_point(CRASH_COMMIT_AFTER);
@@ -284,14 +307,14 @@ static void on_committed(void *arg, const char *hash, const struct err *e)
 		json_add_str(body, "author", "");
 		worker_emit(f->w, EVENT_COMMIT, body);
 	}
-	tell_step(f, *hash ? "done" : "skipped", *hash ? "" : "everything is committed");
+	finish_tell_step(f, *hash ? "done" : "skipped", *hash ? "" : "everything is committed");
 	f->under_way = true;
 	tree_look(f->w->tree, on_committed_look, f);
 }
 
 static void run_commit(struct finish *f)
 {
-	tell_step(f, "started", "");
+	finish_tell_step(f, "started", "");
 	f->under_way = true;
 	crash_point(CRASH_COMMIT_BEFORE);
 	tree_commit(f->w->tree, f->w->task.title, on_committed, f);
@@ -300,7 +323,7 @@ static void run_commit(struct finish *f)
 /* --- describe --- */
 
 /* NULL: a pull request is to be opened; else why not. */
-static const char *no_pull_because(const struct worker *w)
+const char *finish_no_pull_because(const struct worker *w)
 {
 	if (!w->task.pull_request)
 		return "the task wants no pull request";
@@ -313,10 +336,10 @@ static const char *no_pull_because(const struct worker *w)
 	return NULL;
 }
 
-static void describe_plainly(struct finish *f)
+void finish_describe_plainly(struct finish *f)
 {
 	description_plain(
-		stored(f), f->w->task.title, f->w->task.description, f->w->session.history);
+		finish_stored(f), f->w->task.title, f->w->task.description, f->w->session.history);
 }
 
 static void on_described(void *arg, const struct llm_answer *answer, const struct err *failure)
@@ -326,7 +349,7 @@ static void on_described(void *arg, const struct llm_answer *answer, const struc
 	struct err e;
 
 	f->describing = NULL;
-	if (called_off(f))
+	if (finish_called_off(f))
 		return;
 	crash_point(CRASH_DESCRIBED);
 	if (failure)
@@ -334,22 +357,22 @@ static void on_described(void *arg, const struct llm_answer *answer, const struc
 	else
 		worker_emit_usage(w, "agent", w->task.agent_model, answer->tokens_in,
 			answer->tokens_out, answer->tokens_cached, answer->dollars);
-	if (failure || description_read(stored(f), answer->text, &e) < 0) {
+	if (failure || description_read(finish_stored(f), answer->text, &e) < 0) {
 		char reason[ERR_TEXT_BYTES + 64];
 
-		describe_plainly(f);
+		finish_describe_plainly(f);
 		snprintf(reason, sizeof reason, "%s; the task's own text is used", e.text);
-		tell_step(f, "failed", reason);
+		finish_tell_step(f, "failed", reason);
 	} else {
-		tell_step(f, "done", "");
+		finish_tell_step(f, "done", "");
 	}
-	next_step(f);
+	finish_next_step(f);
 }
 
 static void run_describe(struct finish *f)
 {
 	struct worker *w = f->w;
-	const char *why = no_pull_because(w);
+	const char *why = finish_no_pull_because(w);
 	struct prompt_task task = turn_task(w);
 	_cleanup_free_ char *text = NULL;
 	struct llm_message message = {.role = "user"};
@@ -357,15 +380,23 @@ static void run_describe(struct finish *f)
 		.messages = &message,
 		.message_count = 1,
 		.json = true,
+		.deadline_ms = w->task.model_ms,
 		.max_tries = 3};
 	struct err e;
 
-	if (why || stored(f)->title) {
-		tell_step(f, why ? "skipped" : "done", why ? why : "");
-		next_step(f);
+	if (why || finish_stored(f)->title) {
+		finish_tell_step(f, why ? "skipped" : "done", why ? why : "");
+		finish_next_step(f);
 		return;
 	}
-	tell_step(f, "started", "");
+	if (manager_spent(&w->session.manager)) {
+		finish_describe_plainly(f);
+		finish_tell_step(f, "skipped",
+			"the limit of dollars is reached; the task's own text is used");
+		finish_next_step(f);
+		return;
+	}
+	finish_tell_step(f, "started", "");
 	text = prompt_describe(&task, w->session.history, f->patch);
 	log_redact(text);
 	message.text = text;
@@ -374,159 +405,16 @@ static void run_describe(struct finish *f)
 		f->under_way = true;
 		return;
 	}
-	describe_plainly(f);
-	tell_step(f, "failed", e.text);
-	next_step(f);
-}
-
-/* --- push --- */
-
-static void try_push(struct finish *f);
-
-static void on_push_timer(uv_timer_t *t)
-{
-	struct finish *f = t->data;
-
-	if (!called_off(f))
-		try_push(f);
-}
-
-static void on_pushed(void *arg, const struct err *e)
-{
-	struct finish *f = arg;
-	if (called_off(f))
-		return;
-	if (!e) {
-		memcpy(stored(f)->pushed, stored(f)->head, sizeof stored(f)->pushed);
-		tell_step(f, "done", "");
-		next_step(f);
-		crash_point(CRASH_PUSH_RECORDED);
-		return;
-	}
-	if (e->kind == ERR_UNAVAILABLE && ++f->push_tries < FINISH_PUSH_TRIES) {
-		int64_t delay_ms = f->push_tries == 1 ? 1000 : 5000;
-
-		worker_trouble(f->w, "push", e->text, "it is tried again", delay_ms);
-		f->under_way = true;
-		uv_timer_start(&f->timer, on_push_timer, (uint64_t)delay_ms, 0);
-		return;
-	}
-	if (no_pull_because(f->w)) {
-		/* Nobody promised a push: the branch in the workspace is the result. */
-		tell_step(f, "skipped", e->text);
-		stored(f)->step = FINISH_PULL;
-		next_step(f);
-		return;
-	}
-	fail(f, "the branch could not be pushed", e);
-}
-
-static void try_push(struct finish *f)
-{
-	f->under_way = true;
-	tree_push(f->w->tree, on_pushed, f);
-}
-
-static void run_push(struct finish *f)
-{
-	struct session_finish *s = stored(f);
-
-	snprintf(s->trying, sizeof s->trying, "push:%s:%s", f->w->task.branch, s->head);
-	if (*s->head && !strcmp(s->pushed, s->head)) {
-		tell_step(f, "done", "it was pushed before");
-		next_step(f);
-		return;
-	}
-	worker_save(f->w, true);
-	tell_step(f, "started", "");
-	f->push_tries = 0;
-	try_push(f);
-}
-
-/* --- pull request --- */
-
-static void on_pull_step(void *arg, const char *step, const char *status, const char *reason)
-{
-	struct finish *f = arg;
-
-	/* The pull request's own end is told by on_pull. */
-	if (!f->cancelled && strcmp(step, "pull_request") != 0)
-		tell(f, step, status, reason ? reason : "");
-}
-
-static void on_pull(void *arg, const struct forge_pull *pull, const struct err *e)
-{
-	struct finish *f = arg;
-	cJSON *body;
-
-	if (called_off(f))
-		return;
-	if (!pull) {
-		fail(f, "the branch is pushed, but no pull request could be opened", e);
-		return;
-	}
-	crash_point(CRASH_PULL_DONE);
-	snprintf(stored(f)->pull_url, sizeof stored(f)->pull_url, "%s", pull->url);
-	body = cJSON_CreateObject();
-	json_add_str(body, "url", pull->url);
-	json_add_int(body, "number", pull->number);
-	json_add_str(body, "title", pull->title);
-	json_add_str(body, "base", pull->base);
-	json_add_str(body, "branch", f->w->task.branch);
-	cJSON_AddBoolToObject(body, "existed", pull->existed);
-	worker_emit(f->w, EVENT_PULL_REQUEST, body);
-	tell_step(f, "done", pull->existed ? "it was open already" : "");
-	crash_point(CRASH_PULL_RECORDED);
-	next_step(f);
-}
-
-static size_t borrow_names(const cJSON *list, const char **names)
-{
-	const cJSON *n;
-	size_t count = 0;
-
-	cJSON_ArrayForEach (n, list) {
-		if (cJSON_IsString(n) && count < FORGE_MAX_NAMES)
-			names[count++] = n->valuestring;
-	}
-	return count;
-}
-
-static void run_pull(struct finish *f)
-{
-	struct worker *w = f->w;
-	struct session_finish *s = stored(f);
-	const char *why = no_pull_because(w);
-	struct forge_spec spec = {.url = &w->task.url, .branch = w->task.branch};
-	struct err e;
-
-	if (why) {
-		tell_step(f, "skipped", why);
-		next_step(f);
-		return;
-	}
-	if (!s->title)
-		describe_plainly(f);
-	spec.title = s->title;
-	spec.body = s->body;
-	spec.label_count = borrow_names(s->labels, spec.labels);
-	spec.reviewer_count = borrow_names(s->reviewers, spec.reviewers);
-	snprintf(s->trying, sizeof s->trying, "pull:%s:%s", w->task.branch, s->head);
-	worker_save(w, true);
-	tell_step(f, "started", "");
-	f->under_way = true;
-	crash_point(CRASH_PULL_BEFORE);
-	if (forge_open_pull(w->forge, &spec, on_pull_step, on_pull, f, &e) < 0) {
-		f->under_way = false;
-		fail(f, "the branch is pushed, but no pull request could be opened", &e);
-	}
+	finish_describe_plainly(f);
+	finish_tell_step(f, "failed", e.text);
+	finish_next_step(f);
 }
 
 /* --- the whole --- */
 
 static void run_step(struct finish *f)
 {
-	switch (stored(f)->step) {
+	switch (finish_stored(f)->step) {
 	case FINISH_TEST:
 		run_test(f);
 		return;
@@ -537,20 +425,20 @@ static void run_step(struct finish *f)
 		run_describe(f);
 		return;
 	case FINISH_PUSH:
-		run_push(f);
+		finish_run_push(f);
 		return;
 	case FINISH_PULL:
-		run_pull(f);
+		finish_run_pull(f);
 		return;
 	case FINISH_STEPS:
-		end(f, "");
+		end_well(f);
 		return;
 	}
 }
 
 static void begin_anew(struct finish *f)
 {
-	struct session_finish *s = stored(f);
+	struct session_finish *s = finish_stored(f);
 
 	s->open = true;
 	s->step = FINISH_TEST;
@@ -567,11 +455,11 @@ static void on_start_look(void *arg, const struct tree_look *look, const struct 
 	struct finish *f = arg;
 	const struct session_finish *s = &f->w->session.finish;
 
-	if (called_off(f))
+	if (finish_called_off(f))
 		return;
 	if (e) {
-		stored(f)->step = FINISH_TEST;
-		fail(f, "the workspace could not be read", e);
+		finish_stored(f)->step = FINISH_TEST;
+		finish_fail(f, "the workspace could not be read", e);
 		return;
 	}
 	keep_patch(f, look->diff);

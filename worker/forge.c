@@ -12,11 +12,13 @@
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/json.h"
+#include "worker/backoff.h"
 #include "worker/forge_answer.h"
+#include "worker/pace.h"
 
 #define FORGE_DEFAULT_API "https://api.github.com"
 #define FORGE_TRY_MS 30000
-#define FORGE_BETWEEN_WRITES_MS 1000
+#define FORGE_TELL_MS 3000 /* shorter waits for a free moment are not worth a word */
 #define FORGE_LABEL_MAX 50 /* characters of a label's name; GitHub's limit */
 
 enum stage { STAGE_REPOSITORY, STAGE_LOOK, STAGE_OPEN, STAGE_LABELS, STAGE_CHECK, STAGE_REVIEWERS };
@@ -33,7 +35,8 @@ struct forge {
 	enum stage stage;
 	int tries; /* of this stage */
 	int opened_tries;
-	int64_t last_write_ms;
+	int64_t try_ms;
+	struct pace *pace;
 	uint64_t random;
 
 	char owner[256], name[256];
@@ -43,6 +46,7 @@ struct forge {
 	char default_branch[256], author[256];
 	struct forge_pull pull;
 	forge_step_cb step;
+	forge_waiting_cb waiting;
 	forge_done_cb done;
 	void *arg;
 };
@@ -94,12 +98,6 @@ static void tell(struct forge *f, const char *step, const char *status, const ch
 static bool writes(enum stage stage)
 {
 	return stage == STAGE_OPEN || stage == STAGE_LABELS || stage == STAGE_REVIEWERS;
-}
-
-static double chance(struct forge *f)
-{
-	f->random = f->random * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (double)(f->random >> 11) / 9007199254740992.0;
 }
 
 /* A text as a query's value. */
@@ -193,34 +191,45 @@ static void attempt(struct forge *f)
 		.headers = headers,
 		.body = body,
 		.body_len = body ? strlen(body) : 0,
-		.timeout_ms = FORGE_TRY_MS,
+		.timeout_ms = f->try_ms,
 		.max_response_bytes = FORGE_BODY_MAX_BYTES,
 		.once = write,
 	};
 	struct err e;
 
 	f->tries++;
-	if (write)
-		f->last_write_ms = clock_now_ms();
 	f->call = http_send(f->http, &r, on_response, f, &e);
-	if (!f->call)
-		finish(f, &e);
+	if (f->call)
+		return;
+	pace_done(f->pace);
+	finish(f, &e);
 }
 
+static void tell_waiting(struct forge *f, const char *reason, int64_t delay_ms)
+{
+	if (f->waiting)
+		f->waiting(f->arg, reason, delay_ms);
+}
+
+/* As soon as the limits, which others use too, have room for it. */
 static void on_timer(uv_timer_t *timer)
 {
-	attempt(timer->data);
+	struct forge *f = timer->data;
+	int64_t wait_ms = pace_ask(f->pace, writes(f->stage));
+
+	if (wait_ms == 0) {
+		attempt(f);
+		return;
+	}
+	if (wait_ms >= FORGE_TELL_MS)
+		tell_waiting(f, "GitHub's limits, which all agents share, are used up", wait_ms);
+	uv_timer_start(&f->timer, on_timer, (uint64_t)wait_ms, 0);
 }
 
-/* The next try after delay_ms, writes at least a second after the last one. */
 static void attempt_later(struct forge *f, int64_t delay_ms)
 {
-	int64_t quiet_ms = f->last_write_ms + FORGE_BETWEEN_WRITES_MS - clock_now_ms();
-
-	if (writes(f->stage) && f->last_write_ms && quiet_ms > delay_ms)
-		delay_ms = quiet_ms;
 	uv_update_time(f->loop);
-	uv_timer_start(&f->timer, on_timer, (uint64_t)(delay_ms > 0 ? delay_ms : 0), 0);
+	uv_timer_start(&f->timer, on_timer, (uint64_t)delay_ms, 0);
 }
 
 /* A label or reviewer step is over; a failed one fails nothing else. */
@@ -300,7 +309,8 @@ static void succeed(struct forge *f, const struct http_response *r)
 
 	switch (f->stage) {
 	case STAGE_REPOSITORY:
-		rc = forge_parse_repository(r->body, r->body_len, f->default_branch, &e);
+		rc = forge_parse_repository(
+			r->body, r->body_len, f->default_branch, f->owner, f->name, &e);
 		if (rc < 0)
 			give_up(f, &e);
 		else
@@ -347,6 +357,18 @@ static bool hoped_for(enum stage stage, int status)
 	return false;
 }
 
+/* Nothing is left of what the token may ask: that holds for everybody. */
+static void heed_limits(struct forge *f, const struct http_response *r)
+{
+	int64_t reset_ms;
+
+	if (!r || r->rate_remaining != 0 || r->rate_reset_wall_ms < 0)
+		return;
+	reset_ms = r->rate_reset_wall_ms - clock_wall_ms() + 1000;
+	if (reset_ms > 0 && reset_ms <= FORGE_WAIT_MAX_MS)
+		pace_close(f->pace, reset_ms);
+}
+
 static void on_response(void *arg, const struct http_response *r, const struct err *failure)
 {
 	struct forge *f = arg;
@@ -356,10 +378,18 @@ static void on_response(void *arg, const struct http_response *r, const struct e
 		.rate_remaining = -1,
 		.rate_reset_in_ms = -1,
 		.reason = reason};
+	enum stage stage;
 	int64_t delay_ms;
 	struct err e;
 
 	f->call = NULL;
+	pace_done(f->pace);
+	heed_limits(f, r);
+	if (failure && failure->kind != ERR_UNAVAILABLE) {
+		err_set(&e, failure->kind, "%s: %s", DOING[f->stage], failure->text);
+		give_up(f, &e);
+		return;
+	}
 	if (r && hoped_for(f->stage, r->status)) {
 		succeed(f, r);
 		return;
@@ -374,9 +404,10 @@ static void on_response(void *arg, const struct http_response *r, const struct e
 	} else {
 		snprintf(reason, sizeof reason, "%.300s", failure->text);
 	}
-	if (f->stage == STAGE_OPEN) {
+	stage = f->stage;
+	if (stage == STAGE_OPEN) {
 		f->opened_tries++;
-		delay_ms = forge_retry_delay(&limits, f->opened_tries, chance(f));
+		delay_ms = forge_retry_delay(&limits, f->opened_tries, backoff_chance(&f->random));
 		/* It may exist in spite of the answer: look before trying again. */
 		if (limits.status == 422 && strcasestr(reason, "already exists") &&
 			f->opened_tries < FORGE_MAX_TRIES)
@@ -386,26 +417,36 @@ static void on_response(void *arg, const struct http_response *r, const struct e
 			f->tries = 0;
 		}
 	} else {
-		delay_ms = forge_retry_delay(&limits, f->tries, chance(f));
+		delay_ms = forge_retry_delay(&limits, f->tries, backoff_chance(&f->random));
 	}
+	if (delay_ms >= 0 && forge_rate_limited(&limits))
+		pace_close(f->pace, delay_ms);
+	forge_fill_error(&limits, DOING[stage], r ? r->scopes : NULL, &e);
 	if (delay_ms >= 0) {
+		if (delay_ms > 0)
+			tell_waiting(f, e.text, delay_ms);
 		attempt_later(f, delay_ms);
 		return;
 	}
-	if (failure && failure->kind != ERR_UNAVAILABLE)
-		e = *failure;
-	else
-		forge_fill_error(&limits, DOING[f->stage], r ? r->scopes : NULL, &e);
 	give_up(f, &e);
 }
 
-struct forge *forge_new(
-	uv_loop_t *loop, struct http *h, const char *token, const char *api_url, struct err *e)
+static int64_t try_ms(const char *seconds)
 {
+	char *end;
+	long n = seconds ? strtol(seconds, &end, 10) : 0;
+
+	return n > 0 && n <= 3600 && *end == '\0' ? n * 1000 : FORGE_TRY_MS;
+}
+
+struct forge *forge_new(
+	uv_loop_t *loop, struct http *h, const struct forge_options *o, struct err *e)
+{
+	const char *api_url = o->api_url;
 	struct forge *f;
 	size_t n;
 
-	if (!token || !*token) {
+	if (!o->token || !*o->token) {
 		err_set(e, ERR_DENIED, "set GITHUB_TOKEN in ~/.env to open pull requests");
 		return NULL;
 	}
@@ -413,7 +454,7 @@ struct forge *forge_new(
 		api_url = FORGE_DEFAULT_API;
 	f = calloc(1, sizeof *f);
 	if (!f || !(f->api = strdup(api_url)) ||
-		asprintf(&f->authorization, "Authorization: Bearer %s", token) < 0)
+		asprintf(&f->authorization, "Authorization: Bearer %s", o->token) < 0)
 		err_out_of_memory();
 	for (n = strlen(f->api); n && f->api[n - 1] == '/'; n--)
 		f->api[n - 1] = '\0';
@@ -421,6 +462,8 @@ struct forge *forge_new(
 	f->loop = loop;
 	f->http = h;
 	f->random = (uint64_t)clock_now_ns();
+	f->try_ms = try_ms(o->seconds);
+	f->pace = pace_new(o->pace_path);
 	uv_timer_init(loop, &f->timer);
 	f->timer.data = f;
 	if (!f->host[0] ||
@@ -436,6 +479,7 @@ static void timer_closed(uv_handle_t *handle)
 {
 	struct forge *f = handle->data;
 
+	pace_free(f->pace);
 	explicit_bzero(f->authorization, strlen(f->authorization));
 	free(f->authorization);
 	free(f->api);
@@ -486,7 +530,7 @@ static void copy_names(char **to, size_t *n, const char *const *from, size_t cou
 }
 
 int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
-	forge_done_cb done, void *arg, struct err *e)
+	forge_waiting_cb waiting, forge_done_cb done, void *arg, struct err *e)
 {
 	if (f->busy)
 		return err_set(e, ERR_CONFLICT, "a pull request is being opened already");
@@ -506,6 +550,7 @@ int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_c
 	f->author[0] = '\0';
 	memset(&f->pull, 0, sizeof f->pull);
 	f->step = step;
+	f->waiting = waiting;
 	f->done = done;
 	f->arg = arg;
 	enter(f, STAGE_REPOSITORY);

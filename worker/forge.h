@@ -18,10 +18,16 @@
 
 struct forge;
 
-/* token, api_url: copied; api_url NULL or "": the default. One per process: writes of
- * one forge are at least a second apart. ERR_INVALID: api_url; ERR_DENIED: no token. */
+struct forge_options { /* all copied */
+	const char *token;
+	const char *api_url;   /* NULL or "": the default */
+	const char *pace_path; /* the account that all who use this token share (pace.h); NULL */
+	const char *seconds;   /* deadline of one request, in words of a setting; NULL: 30 */
+};
+
+/* One per process. ERR_INVALID: api_url; ERR_DENIED: no token. */
 struct forge *forge_new(
-	uv_loop_t *loop, struct http *h, const char *token, const char *api_url, struct err *e);
+	uv_loop_t *loop, struct http *h, const struct forge_options *o, struct err *e);
 /* Cancels without callbacks; runs out in the loop's next turn. NULL is accepted. */
 void forge_free(struct forge *f);
 
@@ -50,6 +56,8 @@ struct forge_spec {
 
 /* steps: "pull_request", "labels", "reviewers"; status: done, skipped, failed. */
 typedef void (*forge_step_cb)(void *arg, const char *step, const char *status, const char *reason);
+/* A request is sent again, or at all, in delay_ms; reason in words. */
+typedef void (*forge_waiting_cb)(void *arg, const char *reason, int64_t delay_ms);
 /* pull is NULL exactly when e is set: no pull request exists. Failing labels or
  * reviewers are told as steps and do not fail the whole. */
 typedef void (*forge_done_cb)(void *arg, const struct forge_pull *pull, const struct err *e);
@@ -57,9 +65,10 @@ typedef void (*forge_done_cb)(void *arg, const struct forge_pull *pull, const st
 /* Looks for an open pull request of this branch first (so that trying twice opens one),
  * asks the default branch, opens, adds labels, asks those reviewers who are
  * collaborators. Retries what may pass, honouring Retry-After and rate limits; before it
- * repeats an opening it looks again. One at a time (ERR_CONFLICT). spec is copied.
- * Labels and reviewers that are asked for end in exactly one step each. */
+ * repeats an opening it looks again. A repository that was renamed is followed. One at a time
+ * (ERR_CONFLICT). spec is copied. Labels and reviewers that are asked for end in exactly one step
+ * each. */
 int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
-	forge_done_cb done, void *arg, struct err *e);
+	forge_waiting_cb waiting, forge_done_cb done, void *arg, struct err *e);
 
 #endif

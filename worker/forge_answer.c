@@ -10,8 +10,10 @@
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "worker/backoff.h"
 
 #define FORGE_BACKOFF_MS 1000
+#define FORGE_BACKOFF_MAX_MS 32000
 #define FORGE_SECONDARY_MS 60000 /* GitHub: wait at least a minute if nothing is said */
 
 static cJSON *parse(const char *body, size_t n, struct err *e)
@@ -59,16 +61,36 @@ void forge_reason(const char *body, size_t n, char out[FORGE_REASON_BYTES])
 	buf_clear(&text);
 }
 
-int forge_parse_repository(const char *body, size_t n, char *branch, struct err *e)
+static void read_full_name(const cJSON *full, char *owner, char *name)
+{
+	char text[512];
+	char *slash;
+
+	if (!cJSON_IsString(full) || strlen(full->valuestring) >= sizeof text)
+		return;
+	snprintf(text, sizeof text, "%s", full->valuestring);
+	slash = strchr(text, '/');
+	if (!slash)
+		return;
+	*slash = '\0';
+	if (!forge_name_ok(text) || !forge_name_ok(slash + 1))
+		return;
+	snprintf(owner, 256, "%.255s", text);
+	snprintf(name, 256, "%.255s", slash + 1);
+}
+
+int forge_parse_repository(
+	const char *body, size_t n, char *branch, char *owner, char *name, struct err *e)
 {
 	_cleanup_json_ cJSON *root = parse(body, n, e);
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "default_branch");
+	const cJSON *head = cJSON_GetObjectItemCaseSensitive(root, "default_branch");
 
 	if (!root)
 		return -1;
-	if (!cJSON_IsString(name) || !name->valuestring[0] || strlen(name->valuestring) > 255)
+	if (!cJSON_IsString(head) || !head->valuestring[0] || strlen(head->valuestring) > 255)
 		return err_set(e, ERR_PROTOCOL, "GitHub's answer names no default branch");
-	snprintf(branch, 256, "%s", name->valuestring);
+	snprintf(branch, 256, "%s", head->valuestring);
+	read_full_name(cJSON_GetObjectItemCaseSensitive(root, "full_name"), owner, name);
 	return 0;
 }
 
@@ -141,7 +163,7 @@ int forge_parse_pulls(const char *body, size_t n, const char *branch, struct for
 	return 0;
 }
 
-static bool rate_limited(const struct forge_limits *l)
+bool forge_rate_limited(const struct forge_limits *l)
 {
 	return l->status == 429 ||
 	       (l->status == 403 && (l->retry_after_ms >= 0 || l->rate_remaining == 0 ||
@@ -155,23 +177,21 @@ int64_t forge_retry_delay(const struct forge_limits *l, int tries_made, double r
 
 	if (tries_made >= FORGE_MAX_TRIES)
 		return -1;
-	if (rate_limited(l)) {
+	if (forge_rate_limited(l)) {
 		wait_ms = FORGE_SECONDARY_MS;
 		if (l->retry_after_ms >= 0)
 			wait_ms = l->retry_after_ms;
 		else if (l->rate_remaining == 0 && l->rate_reset_in_ms >= 0)
 			wait_ms = l->rate_reset_in_ms + 1000;
-		return wait_ms > FORGE_WAIT_MAX_MS ? -1
-						   : wait_ms + (int64_t)((double)wait_ms * 0.1 * r);
+		return wait_ms > FORGE_WAIT_MAX_MS ? -1 : backoff_asked_ms(wait_ms, r);
 	}
 	if (l->status != 0 && l->status != 408 && l->status != 409 && l->status < 500)
 		return -1;
 	if (l->retry_after_ms > FORGE_WAIT_MAX_MS)
 		return -1;
 	if (l->retry_after_ms >= 0)
-		return l->retry_after_ms + (int64_t)((double)l->retry_after_ms * 0.1 * r);
-	wait_ms = FORGE_BACKOFF_MS << (tries_made > 0 ? tries_made - 1 : 0);
-	return wait_ms / 2 + (int64_t)((double)wait_ms / 2 * r);
+		return backoff_asked_ms(l->retry_after_ms, r);
+	return backoff_ms(FORGE_BACKOFF_MS, FORGE_BACKOFF_MAX_MS, tries_made, r);
 }
 
 void forge_fill_error(
@@ -187,7 +207,7 @@ void forge_fill_error(
 		err_set(e, ERR_DENIED,
 			"%s: GitHub refuses GITHUB_TOKEN%s%s; put a valid one into ~/.env", doing,
 			colon, l->reason);
-	else if (rate_limited(l))
+	else if (forge_rate_limited(l))
 		err_set(e, ERR_UNAVAILABLE,
 			"%s: GitHub limits the rate%s%s; try again in %lld minutes", doing, colon,
 			l->reason,

@@ -10,15 +10,18 @@
 #include "shared/err.h"
 #include "worker/forge.h"
 
-#define FORGE_MAX_TRIES 6
-#define FORGE_WAIT_MAX_MS (15LL * 60 * 1000) /* asked to wait longer: give up and say so */
+#define FORGE_MAX_TRIES 9
+#define FORGE_WAIT_MAX_MS (65LL * 60 * 1000) /* asked to wait longer: give up and say so */
 #define FORGE_REASON_BYTES 301
 
 /* The message of an error body with what its "errors" add, one line, cut, masked. */
 void forge_reason(const char *body, size_t n, char out[FORGE_REASON_BYTES]);
 
-/* A repository's default branch (256 bytes). -1: not such an answer (ERR_PROTOCOL). */
-int forge_parse_repository(const char *body, size_t n, char *branch, struct err *e);
+/* A repository's default branch, and its owner and name (256 bytes each), which stay as
+ * they are where the answer has none that may be used; a redirect may have led to others.
+ * -1: not such an answer (ERR_PROTOCOL). */
+int forge_parse_repository(
+	const char *body, size_t n, char *branch, char *owner, char *name, struct err *e);
 /* One pull request as made; author: its login (256 bytes). */
 int forge_parse_pull(
 	const char *body, size_t n, struct forge_pull *pull, char *author, struct err *e);
@@ -33,6 +36,9 @@ struct forge_limits {
 	int64_t rate_reset_in_ms; /* -1: none */
 	const char *reason;	  /* of the body */
 };
+
+/* True if it says no because too much was asked. */
+bool forge_rate_limited(const struct forge_limits *l);
 
 /* Delay before the next try, or -1: no use. r: random in [0,1). */
 int64_t forge_retry_delay(const struct forge_limits *l, int tries_made, double r);

@@ -168,10 +168,14 @@ static void fill_failure(const struct http_call *c, CURLcode code, struct err *e
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
-		err_set(e, ERR_UNAVAILABLE,
+		err_set(e, ERR_DENIED,
 			"%s: its TLS certificate is not trusted (%s); SSL_CERT_FILE names another "
 			"list of authorities",
 			c->host, why);
+		break;
+	case CURLE_TOO_MANY_REDIRECTS:
+		err_set(e, ERR_PROTOCOL, "%s: it redirects more than %d times", c->host,
+			HTTP_MAX_REDIRECTS);
 		break;
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:

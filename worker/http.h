@@ -36,7 +36,8 @@ struct http_response {
 	const char *scopes;	    /* x-oauth-scopes; NULL if none */
 };
 
-/* Exactly one of response and e is set. ERR_UNAVAILABLE: connect, TLS, timeout. */
+/* Exactly one of response and e is set. ERR_UNAVAILABLE: connect, timeout;
+ * ERR_DENIED: a TLS certificate that is not trusted; ERR_LIMIT: longer than allowed. */
 typedef void (*http_cb)(void *arg, const struct http_response *response, const struct err *e);
 
 struct http *http_new(uv_loop_t *loop, struct err *e);

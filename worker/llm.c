@@ -11,6 +11,7 @@
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/model.h"
+#include "worker/backoff.h"
 #include "worker/llm_answer.h"
 #include "worker/llm_prices.h"
 
@@ -25,6 +26,7 @@ struct llm {
 	struct llm_call *calls;
 	int call_count;
 	uint64_t random;
+	int64_t asked_to_wait_ms;    /* by the provider of the last question that failed; -1 */
 	char plain_model[MODEL_MAX]; /* this one refused response_format; do not ask it again */
 };
 
@@ -90,15 +92,6 @@ static void fail(struct llm_call *c, const struct err *e)
 	cb(arg, NULL, e);
 }
 
-/* xorshift64*: spreads retries, no more. */
-static double chance(struct llm *l)
-{
-	l->random ^= l->random >> 12;
-	l->random ^= l->random << 25;
-	l->random ^= l->random >> 27;
-	return (double)((l->random * 0x2545F4914F6CDD1DULL) >> 11) / 9007199254740992.0;
-}
-
 static void on_wait_over(uv_timer_t *timer)
 {
 	attempt(timer->data);
@@ -107,11 +100,12 @@ static void on_wait_over(uv_timer_t *timer)
 /* After a try with this status: waits and tries again, or fails for good. */
 static void judge(struct llm_call *c, int status, int64_t retry_after_ms, const char *reason)
 {
-	int64_t delay_ms =
-		llm_retry_delay(status, retry_after_ms, c->tries, c->max_tries, chance(c->llm));
+	int64_t delay_ms = llm_retry_delay(
+		status, retry_after_ms, c->tries, c->max_tries, backoff_chance(&c->llm->random));
 	struct err e = {0};
 
 	llm_fill_error(&c->model, status, reason, &e);
+	c->llm->asked_to_wait_ms = retry_after_ms;
 	if (delay_ms >= 0) {
 		uv_update_time(c->llm->loop);
 		uv_timer_start(&c->timer, on_wait_over, (uint64_t)delay_ms, 0);
@@ -162,7 +156,11 @@ static void on_response(void *arg, const struct http_response *r, const struct e
 
 	c->http_call = NULL;
 	if (e && e->kind != ERR_UNAVAILABLE) {
-		fail(c, e);
+		struct err why = *e;
+
+		c->llm->asked_to_wait_ms = -1;
+		err_wrap(&why, "%s", c->model.provider->prefix);
+		fail(c, &why);
 		return;
 	}
 	if (e) {
@@ -312,6 +310,11 @@ struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 	return c;
 }
 
+int64_t llm_asked_to_wait_ms(const struct llm *l)
+{
+	return l->asked_to_wait_ms;
+}
+
 void llm_cancel(struct llm_call *c)
 {
 	if (c)
@@ -328,7 +331,8 @@ struct llm *llm_new(uv_loop_t *loop, struct http *h, const struct dotenv *keys,
 	l->loop = loop;
 	l->http = h;
 	l->keys = keys;
-	l->random = (uint64_t)clock_now_ns() ^ ((uint64_t)(uintptr_t)l << 20) ^ 1;
+	l->asked_to_wait_ms = -1;
+	l->random = (uint64_t)clock_now_ns() ^ ((uint64_t)(uintptr_t)l << 20);
 	l->prices = llm_prices_load(prices_path, e);
 	if (!l->prices) {
 		free(l);

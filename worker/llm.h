@@ -57,6 +57,8 @@ void llm_free(struct llm *l); /* cancels; NULL is accepted */
  * ERR_DENIED key missing, ERR_LIMIT. */
 struct llm_call *llm_ask(struct llm *l, const struct llm_question *q, llm_cb cb,
 	llm_waiting_cb waiting, void *arg, struct err *e);
+/* In a callback with ERR_UNAVAILABLE: how long the provider asks to wait; -1: not said. */
+int64_t llm_asked_to_wait_ms(const struct llm *l);
 void llm_cancel(struct llm_call *c); /* no callback; NULL is accepted */
 
 /* Pure: what to do after a try. status 0: transport failure. Jitter from a random

@@ -10,6 +10,7 @@
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "worker/backoff.h"
 #include "worker/llm.h"
 
 #define LLM_BACKOFF_FIRST_MS 500
@@ -24,19 +25,13 @@ bool llm_may_pass(int status)
 
 int64_t llm_retry_delay(int status, int64_t retry_after_ms, int tries_made, int max_tries, double r)
 {
-	int64_t step = LLM_BACKOFF_FIRST_MS;
-
 	if (!llm_may_pass(status) || tries_made >= max_tries)
 		return -1;
 	if (retry_after_ms > LLM_RETRY_AFTER_MAX_MS)
 		return -1;
 	if (retry_after_ms >= 0)
-		return retry_after_ms + (int64_t)((double)retry_after_ms * 0.1 * r);
-	for (int i = 1; i < tries_made && step < LLM_BACKOFF_MAX_MS; i++)
-		step *= 2;
-	if (step > LLM_BACKOFF_MAX_MS)
-		step = LLM_BACKOFF_MAX_MS;
-	return step / 2 + (int64_t)((double)step / 2 * r);
+		return backoff_asked_ms(retry_after_ms, r);
+	return backoff_ms(LLM_BACKOFF_FIRST_MS, LLM_BACKOFF_MAX_MS, tries_made, r);
 }
 
 /* One line of printable text, runs of blanks as one space, cut at a character. */

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "worker/backoff.h"
+
 #define MINUTE_MS 60000
-#define HOLD_FIRST_MS 10000
-#define HOLD_MAX_MS 300000
+#define HOLD_FIRST_MS 20000
+#define HOLD_MAX_MS 600000
+#define HOLD_ASKED_MAX_MS (24LL * 3600 * 1000)
 #define DISK_FULL "disk full: it goes on by itself when there is room"
 
 static int64_t minutes_ms(const struct manager_limits *l, int64_t minutes)
@@ -51,6 +54,11 @@ bool manager_ended(const struct manager *m)
 	       m->phase == MANAGER_STOPPED;
 }
 
+bool manager_spent(const struct manager *m)
+{
+	return m->granted_dollars > 0 && m->dollars >= m->granted_dollars;
+}
+
 /* Fills reason when a limit is reached. turns: before one more turn. */
 static bool over_limit(
 	const struct manager *m, bool one_more_turn, int64_t now_ms, char *reason, size_t n)
@@ -59,8 +67,8 @@ static bool over_limit(
 		snprintf(reason, n, "turn limit of %lld reached", (long long)m->granted_turns);
 	else if (m->granted_ms > 0 && manager_active_ms(m, now_ms) >= m->granted_ms)
 		snprintf(reason, n, "time limit of %lld minutes reached",
-			(long long)(m->granted_ms / minutes_ms(&m->limits, 1)));
-	else if (m->granted_dollars > 0 && m->dollars >= m->granted_dollars)
+			(long long)(m->granted_ms / MINUTE_MS));
+	else if (manager_spent(m))
 		snprintf(reason, n, "cost limit of $%.2f reached", m->granted_dollars);
 	else
 		return false;
@@ -250,17 +258,6 @@ static unsigned on_told_other(struct manager *m, int64_t now_ms)
 	return ask(m, now_ms);
 }
 
-static unsigned on_unanswered(struct manager *m, const struct manager_event *ev, int64_t now_ms)
-{
-	bool denied =
-		ev->error == ERR_DENIED || ev->error == ERR_NOT_FOUND || ev->error == ERR_INVALID;
-
-	if (!denied)
-		return wait_for_person(m, ev->reason, now_ms);
-	enter(m, MANAGER_PAUSED, ev->reason, now_ms);
-	return 0;
-}
-
 /* A turn is over while the phase was left already (paused). */
 static unsigned late_end(struct manager *m, int64_t now_ms)
 {
@@ -280,24 +277,62 @@ static unsigned on_cut(struct manager *m, const char *reason, int64_t now_ms)
 	return wait_for_person(m, reason, now_ms);
 }
 
-static unsigned hold(struct manager *m, int64_t delay_ms, const char *reason, int64_t now_ms)
+static void delay_words(char out[MANAGER_REASON_BYTES], int64_t delay_ms, const char *reason)
+{
+	int64_t seconds = (delay_ms + 999) / 1000;
+	bool minutes = seconds >= 600;
+
+	snprintf(out, MANAGER_REASON_BYTES, "trying again in %lld %s: %.400s",
+		(long long)(minutes ? (seconds + 59) / 60 : seconds), minutes ? "min" : "s",
+		reason);
+}
+
+/* What a busy provider keeps waiting: as long as it asks, else longer each time. */
+static unsigned hold(struct manager *m, const struct manager_event *ev, int64_t now_ms)
+{
+	int64_t delay_ms = ev->delay_ms;
+	char text[MANAGER_REASON_BYTES];
+
+	if (++m->holds > MANAGER_MAX_HOLDS || delay_ms > HOLD_ASKED_MAX_MS) {
+		m->holds = 0;
+		m->redo = true;
+		return wait_for_person(m, ev->reason, now_ms);
+	}
+	if (delay_ms < 0)
+		delay_ms = backoff_ms(HOLD_FIRST_MS, HOLD_MAX_MS, m->holds, ev->chance);
+	else
+		delay_ms = backoff_asked_ms(delay_ms, ev->chance);
+	m->hold_asks = m->phase == MANAGER_ASKING;
+	m->hold_until_ms = now_ms + delay_ms;
+	m->redo = true;
+	delay_words(text, delay_ms, ev->reason);
+	enter(m, MANAGER_HOLD, text, now_ms);
+	return 0;
+}
+
+static unsigned on_unanswered(struct manager *m, const struct manager_event *ev, int64_t now_ms)
+{
+	if (ev->error == ERR_UNAVAILABLE)
+		return hold(m, ev, now_ms);
+	if (ev->error != ERR_DENIED && ev->error != ERR_NOT_FOUND && ev->error != ERR_INVALID)
+		return wait_for_person(m, ev->reason, now_ms);
+	enter(m, MANAGER_PAUSED, ev->reason, now_ms);
+	return 0;
+}
+
+/* A reason while something is tried again by itself. */
+static unsigned on_delayed(struct manager *m, const struct manager_event *ev)
 {
 	char text[MANAGER_REASON_BYTES];
 
-	if (++m->holds > MANAGER_MAX_HOLDS) {
-		m->holds = 0;
-		m->redo = true;
-		return wait_for_person(m, reason, now_ms);
+	if (m->phase != MANAGER_ASKING && m->phase != MANAGER_FINISHING &&
+		m->phase != MANAGER_STARTING)
+		return 0;
+	m->reason[0] = '\0';
+	if (*ev->reason) {
+		delay_words(text, ev->delay_ms, ev->reason);
+		memcpy(m->reason, text, sizeof m->reason);
 	}
-	if (delay_ms < 0)
-		delay_ms = (int64_t)HOLD_FIRST_MS << (m->holds - 1);
-	if (delay_ms > HOLD_MAX_MS)
-		delay_ms = HOLD_MAX_MS;
-	m->hold_until_ms = now_ms + delay_ms;
-	m->redo = true;
-	snprintf(text, sizeof text, "trying again in %lld s: %.400s",
-		(long long)(delay_ms + 999) / 1000, reason);
-	enter(m, MANAGER_HOLD, text, now_ms);
 	return 0;
 }
 
@@ -309,7 +344,7 @@ static unsigned on_error(struct manager *m, const struct manager_event *ev, int6
 		return 0;
 	}
 	if (ev->trouble == TROUBLE_BUSY)
-		return hold(m, ev->delay_ms, ev->reason, now_ms);
+		return hold(m, ev, now_ms);
 	m->redo = true;
 	if (++m->turn_errors < MANAGER_MAX_TURN_ERRORS && (m->managed || m->finish_wanted))
 		return next(m, now_ms);
@@ -500,7 +535,7 @@ static unsigned on_tick(struct manager *m, int64_t now_ms)
 	if (m->phase == MANAGER_HOLD) {
 		if (now_ms < m->hold_until_ms)
 			return 0;
-		return start_turn(m, SOURCE_REDO, now_ms);
+		return m->hold_asks ? next(m, now_ms) : start_turn(m, SOURCE_REDO, now_ms);
 	}
 	if ((m->phase != MANAGER_TURN && m->phase != MANAGER_ASKING) ||
 		!over_limit(m, false, now_ms, reason, sizeof reason))
@@ -528,7 +563,7 @@ static unsigned on_answer(struct manager *m, const struct manager_event *ev, int
 	}
 	switch (ev->kind) {
 	case MANAGER_EV_ACTION:
-		m->bad_answers = 0;
+		m->bad_answers = m->holds = 0;
 		return start_turn(m, SOURCE_MANAGER, now_ms);
 	case MANAGER_EV_TOLD_OTHER:
 		return on_told_other(m, now_ms);
@@ -603,6 +638,8 @@ unsigned manager_step(struct manager *m, const struct manager_event *event, int6
 		return on_full(m, ev->reason, now_ms);
 	case MANAGER_EV_ROOM:
 		return on_room(m, now_ms);
+	case MANAGER_EV_DELAYED:
+		return on_delayed(m, ev);
 	case MANAGER_EV_TICK:
 		return on_tick(m, now_ms);
 	}

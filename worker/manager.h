@@ -12,15 +12,15 @@
 #define MANAGER_MAX_BAD_ANSWERS 3
 #define MANAGER_MAX_TEST_FAILURES 5
 #define MANAGER_MAX_TURN_ERRORS 3
-#define MANAGER_MAX_TELLS 3 /* /tell without a turn between */
-#define MANAGER_MAX_HOLDS 5
+#define MANAGER_MAX_TELLS 3  /* /tell without a turn between */
+#define MANAGER_MAX_HOLDS 30 /* some two hours */
 #define MANAGER_REASON_BYTES 512
 
 enum manager_phase {
 	MANAGER_STARTING,  /* the coding agent is not ready */
 	MANAGER_ASKING,	   /* the Agent model is asked for the next action */
 	MANAGER_TURN,	   /* a prompt is under way */
-	MANAGER_HOLD,	   /* its model's provider is busy: the prompt is sent again later */
+	MANAGER_HOLD,	   /* a model's provider is busy: prompt or question go out again later */
 	MANAGER_WAITING,   /* a person is needed */
 	MANAGER_PAUSED,	   /* by a person or a limit */
 	MANAGER_FINISHING, /* test, commit, push, pull request */
@@ -63,7 +63,8 @@ enum manager_event_kind {
 	MANAGER_EV_FATAL,	 /* reason: nothing can go on */
 	MANAGER_EV_FULL,	 /* the disk is full; reason */
 	MANAGER_EV_ROOM,	 /* there is room again */
-	MANAGER_EV_TICK,	 /* manager_deadline has come */
+	MANAGER_EV_DELAYED, /* what is under way is tried again; reason, delay_ms; "": goes on */
+	MANAGER_EV_TICK,    /* manager_deadline has come */
 };
 
 enum manager_trouble { /* of a turn that ended with an error */
@@ -79,6 +80,7 @@ struct manager_event {
 	enum err_kind error;
 	enum manager_trouble trouble;
 	int64_t delay_ms; /* asked for by the provider; -1: none */
+	double chance;	  /* random in [0,1), spreads what is tried again */
 	double dollars;
 	bool from_person;
 	bool late; /* LOST: it was ended because its turn did not end in time */
@@ -121,6 +123,7 @@ struct manager {
 	bool full;	  /* the disk: nothing is begun */
 	bool by_disk;	  /* paused by it: goes on by itself */
 	bool asks_person; /* a permission is open */
+	bool hold_asks;	  /* what is held is a question to the Agent model */
 	int64_t turn;
 	int pending; /* messages that no prompt has carried yet */
 	int carried; /* how many of them the question under way carries */
@@ -147,6 +150,8 @@ int64_t manager_deadline(const struct manager *m, int64_t now_ms);
 
 /* The word of the agent's state in events ("working", ...). */
 const char *manager_state(const struct manager *m);
+/* True if the dollars that are granted are spent. */
+bool manager_spent(const struct manager *m);
 bool manager_ended(const struct manager *m);
 int64_t manager_active_ms(const struct manager *m, int64_t now_ms);
 const char *manager_source_word(enum manager_source s);

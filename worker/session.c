@@ -137,6 +137,7 @@ static cJSON *write_finish(const struct session_finish *f)
 	json_add_str(j, "head", f->head);
 	json_add_int(j, "step", f->step);
 	json_add_str(j, "pushed", f->pushed);
+	json_add_str(j, "remote", f->remote);
 	json_add_str(j, "trying", f->trying);
 	json_add_str(j, "title", f->title);
 	json_add_str(j, "body", f->body);
@@ -156,6 +157,7 @@ static void read_finish(const cJSON *j, struct session_finish *f)
 	f->step = step >= 0 && step <= FINISH_STEPS ? (enum finish_step)step : FINISH_TEST;
 	snprintf(f->head, sizeof f->head, "%s", json_str(j, "head", ""));
 	snprintf(f->pushed, sizeof f->pushed, "%s", json_str(j, "pushed", ""));
+	snprintf(f->remote, sizeof f->remote, "%s", json_str(j, "remote", ""));
 	snprintf(f->trying, sizeof f->trying, "%s", json_str(j, "trying", ""));
 	snprintf(f->pull_url, sizeof f->pull_url, "%s", json_str(j, "pull_url", ""));
 	session_set(&f->title, json_str(j, "title", NULL));

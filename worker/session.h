@@ -38,7 +38,8 @@ struct session_finish {
 	char head[41];		   /* the commit that is handed in */
 	enum finish_step step;	   /* the next one to do */
 	char pushed[41];	   /* commit whose push is known to have worked */
-	char trying[96];	   /* idempotency key of the effect being tried */
+	char remote[96];	   /* its branch at the remote; "": the agent's own name */
+	char trying[160];	   /* idempotency key of the effect being tried */
 	char *title, *body;	   /* description; NULL: not yet */
 	cJSON *labels, *reviewers; /* arrays of strings, or NULL */
 	char pull_url[1024];

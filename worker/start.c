@@ -7,7 +7,12 @@
 #include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "worker/backoff.h"
 #include "worker/worker.h"
+
+#define OPEN_TRIES 12 /* of a repository: some five minutes */
+#define OPEN_FIRST_MS 2000
+#define OPEN_MAX_MS 60000
 
 static void on_progress(void *arg, const char *what, int64_t done, int64_t total)
 {
@@ -114,10 +119,36 @@ static void on_first_look(void *arg, const struct tree_look *look, const struct 
 	start_coder(w);
 }
 
+static void on_opened(void *arg, const struct err *e);
+
+static void on_open_timer(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	if (!w->quitting)
+		tree_open(w->tree, on_opened, w);
+}
+
+/* False: tried often enough. */
+static bool open_later(struct worker *w, const struct err *e)
+{
+	int64_t delay_ms;
+
+	if (e->kind != ERR_UNAVAILABLE || ++w->open_tries >= OPEN_TRIES)
+		return false;
+	delay_ms =
+		backoff_ms(OPEN_FIRST_MS, OPEN_MAX_MS, w->open_tries, backoff_chance(&w->random));
+	worker_delayed(w, "repository", e->text, "it is tried again", delay_ms);
+	uv_timer_start(&w->restart_timer, on_open_timer, (uint64_t)delay_ms, 0);
+	return true;
+}
+
 static void on_opened(void *arg, const struct err *e)
 {
 	struct worker *w = arg;
 
+	if (e && !w->quitting && open_later(w, e))
+		return;
 	if (e || w->quitting) {
 		if (e)
 			fatal(w, e);
@@ -125,6 +156,7 @@ static void on_opened(void *arg, const struct err *e)
 			worker_maybe_exit(w);
 		return;
 	}
+	worker_goes_on(w);
 	tree_look(w->tree, on_first_look, w);
 }
 
@@ -172,6 +204,9 @@ static bool take_up(struct worker *w)
 	}
 	s->manager.managed = w->task.managed;
 	raise_limits(&s->manager, &w->task.limits);
+	if (s->manager.dollars <
+		w->task.dollars) /* told, but not kept by a worker that was killed */
+		s->manager.dollars = w->task.dollars;
 	if (s->ended_seq > w->task.committed)
 		return false;
 	s->ended_seq = 0;

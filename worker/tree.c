@@ -16,7 +16,7 @@ struct job {
 	struct tree *tree;
 	enum job_kind kind;
 	void *cb, *arg;
-	char *message;
+	char *message; /* of a commit, or the remote branch of a push */
 	/* Results. */
 	bool failed;
 	struct err e;
@@ -145,7 +145,7 @@ static int run(struct tree *t, struct job *j, struct err *e)
 	case JOB_COMMIT:
 		return workspace_commit_all(t->workspace, j->message, j->hash, e);
 	case JOB_PUSH:
-		return workspace_push(t->workspace, &t->spec.auth, on_progress, t, e);
+		return workspace_push(t->workspace, j->message, &t->spec.auth, on_progress, t, e);
 	case JOB_TIDY:
 		return tidy(t);
 	}
@@ -273,9 +273,9 @@ void tree_commit(struct tree *t, const char *message, tree_commit_cb cb, void *a
 	start(t);
 }
 
-void tree_push(struct tree *t, tree_done_cb cb, void *arg)
+void tree_push(struct tree *t, const char *name, tree_done_cb cb, void *arg)
 {
-	add(t, JOB_PUSH, (void *)cb, arg);
+	add(t, JOB_PUSH, (void *)cb, arg)->message = strdup(name);
 	start(t);
 }
 

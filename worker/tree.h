@@ -47,7 +47,8 @@ void tree_open(struct tree *t, tree_done_cb cb, void *arg);
 void tree_look(struct tree *t, tree_look_cb cb, void *arg);
 /* hash "": there was nothing to commit. */
 void tree_commit(struct tree *t, const char *message, tree_commit_cb cb, void *arg);
-void tree_push(struct tree *t, tree_done_cb cb, void *arg);
+/* name: of the branch at the remote. */
+void tree_push(struct tree *t, const char *name, tree_done_cb cb, void *arg);
 /* Removes what a killed git left, after the coding agent that ran it has died. */
 void tree_tidy(struct tree *t, tree_done_cb cb, void *arg);
 /* Calls off what is under way (clone, fetch, push): its callback gets ERR_CANCELLED. */

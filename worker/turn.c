@@ -9,6 +9,7 @@
 #include "shared/json.h"
 #include "shared/log.h"
 #include "worker/action.h"
+#include "worker/backoff.h"
 #include "worker/worker.h"
 
 struct prompt_task turn_task(const struct worker *w)
@@ -212,6 +213,7 @@ static void on_failure(struct worker *w, const struct acp_end *end)
 	struct manager_event ev = {.kind = MANAGER_EV_ERROR,
 		.reason = end->failure,
 		.trouble = trouble_of(end->failure_kind),
+		.chance = backoff_chance(&w->random),
 		.delay_ms = end->retry_after_ms};
 	char note[1024];
 

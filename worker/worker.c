@@ -37,6 +37,22 @@ void worker_trouble(struct worker *w, const char *what, const char *reason, cons
 	worker_emit(w, EVENT_TROUBLE, body);
 }
 
+void worker_delayed(
+	struct worker *w, const char *what, const char *reason, const char *hint, int64_t delay_ms)
+{
+	struct manager_event ev = {
+		.kind = MANAGER_EV_DELAYED, .reason = reason, .delay_ms = delay_ms};
+
+	worker_trouble(w, what, reason, hint, delay_ms);
+	worker_step(w, &ev);
+}
+
+void worker_goes_on(struct worker *w)
+{
+	if (!w->quitting && *w->session.manager.reason)
+		worker_event(w, MANAGER_EV_DELAYED, NULL);
+}
+
 void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
 	int64_t tokens_out, int64_t tokens_cached, double dollars)
 {
@@ -54,10 +70,18 @@ void worker_emit_usage(struct worker *w, const char *role, const char *model, in
 	else
 		cJSON_AddNullToObject(body, "dollars");
 	worker_emit(w, EVENT_USAGE, body);
+	if (dollars < 0 && w->session.manager.granted_dollars > 0 && !w->told_no_price) {
+		w->told_no_price = true;
+		worker_trouble(w, "price",
+			"the price of the model is not known: what it costs "
+			"does not count towards the limit of dollars",
+			model, -1);
+	}
 	if (w->session.manager.phase == MANAGER_TURN)
 		worker_step(w, &ev); /* a limit may end the turn */
 	else
 		manager_step(&w->session.manager, &ev, clock_now_ms());
+	worker_save(w, false); /* what was spent counts, whatever happens next */
 }
 
 int worker_save(struct worker *w, bool sync)
@@ -529,7 +553,7 @@ static int take_lock(struct worker *w, struct err *e)
 
 static int open_world(struct worker *w, struct err *e)
 {
-	char env_file[PATHS_MAX + 8], prices[PATHS_MAX + 16];
+	char env_file[PATHS_MAX + 8], prices[PATHS_MAX + 16], pace[PATHS_MAX + 16];
 	const char *token;
 
 	snprintf(env_file, sizeof env_file, "%s/.env", w->paths.home);
@@ -543,8 +567,13 @@ static int open_world(struct worker *w, struct err *e)
 		return -1;
 	token = dotenv_get(w->keys, "GITHUB_TOKEN");
 	if (token) {
-		w->forge = forge_new(
-			w->loop, w->http, token, dotenv_get(w->keys, "GITHUB_API_URL"), e);
+		struct forge_options o = {.token = token,
+			.api_url = dotenv_get(w->keys, "GITHUB_API_URL"),
+			.pace_path = pace,
+			.seconds = dotenv_get(w->keys, "HUNDREDX_GITHUB_SECONDS")};
+
+		snprintf(pace, sizeof pace, "%s/github.pace", w->paths.run_dir);
+		w->forge = forge_new(w->loop, w->http, &o, e);
 		if (!w->forge)
 			return -1;
 	}
@@ -629,6 +658,7 @@ int worker_run(const struct paths *paths, int64_t agent, int64_t epoch)
 	w->agent = agent;
 	w->epoch = epoch;
 	w->lock_fd = -1;
+	w->random = (uint64_t)clock_now_ns() ^ ((uint64_t)agent << 32);
 	paths_agent(paths, agent, "repo", w->repo);
 	paths_agent(paths, agent, "session", w->session_dir);
 	paths_mirrors(paths, w->mirrors);

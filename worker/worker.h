@@ -81,7 +81,8 @@ struct worker {
 	char *last_action; /* that led to the last turn */
 	int64_t turn_started_ms;
 	int64_t ready_ns, asked_ns, llm_ns;
-	double idle_ms; /* before the turn under way; < 0: not known */
+	uint64_t random; /* of backoff_chance */
+	double idle_ms;	 /* before the turn under way; < 0: not known */
 
 	struct finish *finish;
 
@@ -96,10 +97,12 @@ struct worker {
 	uv_work_t lock_work;
 
 	int lock_fd, exit_code;
+	int open_tries;		  /* of the repository */
 	int shown;		  /* messages in the question under way */
 	bool started;		  /* hello was answered */
 	bool have_log;		  /* there was a turn */
 	bool exact_usage;	  /* in this turn, told by our extension */
+	bool told_no_price;	  /* for the limit of dollars */
 	bool turn_late;		  /* its deadline has passed */
 	bool looking, look_again; /* at the workspace */
 	bool blocked;		  /* the spool takes no events */
@@ -118,6 +121,11 @@ int worker_run(const struct paths *paths, int64_t agent, int64_t epoch);
 /* Feeds the policy and does what it says. */
 void worker_step(struct worker *w, const struct manager_event *ev);
 void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason);
+/* A try failed that is repeated in delay_ms: told as trouble and as the agent's reason,
+ * until worker_goes_on. */
+void worker_delayed(
+	struct worker *w, const char *what, const char *reason, const char *hint, int64_t delay_ms);
+void worker_goes_on(struct worker *w);
 /* Takes body. */
 void worker_emit(struct worker *w, enum event_kind kind, cJSON *body);
 void worker_trouble(struct worker *w, const char *what, const char *reason, const char *hint,

@@ -70,10 +70,10 @@ int workspace_commit_all(struct workspace *w, const char *message, char *hash, s
 /* Number of commits on the branch past the base. -1 on error. */
 int workspace_commits_ahead(struct workspace *w, struct err *e);
 
-/* Pushes the branch to origin under its own name, never forced, never another ref.
- * Looks first: already there with the same commit counts as success.
- * ERR_DENIED, ERR_UNAVAILABLE, ERR_CONFLICT (not a fast-forward). */
-int workspace_push(struct workspace *w, const struct workspace_auth *auth,
+/* Pushes the branch to origin's branch `name` (NULL: its own name), never forced, never
+ * another ref. Looks first: already there with the same commit counts as success.
+ * ERR_CONFLICT: the remote's branch holds other commits; ERR_DENIED, ERR_UNAVAILABLE. */
+int workspace_push(struct workspace *w, const char *name, const struct workspace_auth *auth,
 	workspace_progress progress, void *arg, struct err *e);
 
 /* Removes lock files and half-written objects from a git folder (<path>/.git, or a bare

@@ -251,13 +251,13 @@ static int already_there(
 	return 0;
 }
 
-int workspace_push(struct workspace *w, const struct workspace_auth *auth,
+int workspace_push(struct workspace *w, const char *name, const struct workspace_auth *auth,
 	workspace_progress progress, void *arg, struct err *e)
 {
 	_cleanup_git_(repository) git_repository *repo = NULL;
 	_cleanup_git_(remote) git_remote *remote = NULL;
 	git_push_options options;
-	char ref[300], spec[620];
+	char local[300], ref[300], spec[620];
 	char *specs[] = {spec};
 	const git_strarray refspecs = {.strings = specs, .count = 1};
 	struct workspace_session s;
@@ -266,9 +266,10 @@ int workspace_push(struct workspace *w, const struct workspace_auth *auth,
 
 	if (workspace_repository(w->path, &repo, e) < 0)
 		return -1;
-	snprintf(ref, sizeof ref, HEADS "%s", w->branch);
-	snprintf(spec, sizeof spec, "%s:%s", ref, ref);
-	rc = git_reference_name_to_id(&tip, repo, ref);
+	snprintf(local, sizeof local, HEADS "%s", w->branch);
+	snprintf(ref, sizeof ref, HEADS "%s", name ? name : w->branch);
+	snprintf(spec, sizeof spec, "%s:%s", local, ref);
+	rc = git_reference_name_to_id(&tip, repo, local);
 	if (rc < 0)
 		return workspace_git_error(e, rc, "push %s", w->branch);
 	workspace_session_init(&s, &w->url, auth, "push", progress, arg);
@@ -291,11 +292,9 @@ int workspace_push(struct workspace *w, const struct workspace_auth *auth,
 	if (rc < 0) {
 		workspace_session_error(&s, e, rc, "push to");
 		if (rc == GIT_EBAREREPO)
-			err_set(e, ERR_CONFLICT,
-				"push to %s: it has a working tree of its own and takes no pushes; "
-				"the "
-				"branch %s stays in the workspace",
-				w->url.text, w->branch);
+			err_set(e, ERR_DENIED,
+				"push to %s: it has a working tree of its own and takes no pushes",
+				w->url.text);
 		return -1;
 	}
 	crash_point(CRASH_PUSH_DONE);

@@ -1,5 +1,5 @@
-// needs: worker/llm_answer.c shared/json.c shared/utf8.c shared/buf.c shared/err.c shared/log.c
-// shared/clock.c shared/model.c
+// needs: worker/llm_answer.c worker/backoff.c shared/json.c shared/utf8.c shared/buf.c shared/err.c
+// shared/log.c shared/clock.c shared/model.c
 /* A provider's answer: whatever it is, it is read as an answer or told as an error,
  * never both, and what comes out is clean text within its bounds. */
 #include <assert.h>
@@ -11,6 +11,25 @@
 #include "worker/llm_answer.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n);
+
+/* Whatever it says, it is tried again within bounds, or told in words. */
+static void check_classes(const char *reason, int code)
+{
+	static const char *const models[] = {"openai/gpt-x", "ollama/x", "openrouter/a/b"};
+
+	for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+		struct model m;
+		struct err e = {0};
+		int64_t ms = llm_retry_delay(code, -1, 1, 8, 0.5);
+
+		assert(model_parse(models[i], &m, &e) == 0);
+		assert(ms >= -1 && ms <= 32000);
+		assert((ms < 0) == !llm_may_pass(code));
+		llm_fill_error(&m, code, reason, &e);
+		assert(e.kind != ERR_NONE && utf8_valid(e.text, strlen(e.text)));
+		assert((e.kind == ERR_UNAVAILABLE) == llm_may_pass(code));
+	}
+}
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
 {
@@ -35,5 +54,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
 	assert(!strpbrk(reason, "\r\n\t"));
 	assert(code == 0 || (code >= 100 && code < 1000));
 	llm_refuses_json(400, body, n);
+	check_classes(reason, code);
 	return 0;
 }

@@ -177,9 +177,16 @@ test('a permission question waits for a person in ask mode', async () => {
   const asked = await stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e.body, 'the question', 30000, { agent });
   const { reason } = await stack.untilState(agent, 'waiting');
   assert.equal(reason, `asks: Create hello.txt? (permission ${asked.id}: yes no)`);
-  await assert.rejects(stack.ask('agent.permission', { agent, permission: asked.id, option: 'perhaps' }).then(() =>
-    stack.until((e) => e.kind === 'trouble', 'an objection', 1500, { agent }).then(() => { throw new Error('refused'); })));
+  const refused = async (permission, option, kind, words) => await assert.rejects(stack.ask('agent.permission', { agent, permission, option }),
+    (error) => error.kind === kind && words.test(error.message));
+  await refused(asked.id, 'perhaps', 'invalid', /"perhaps" was not offered.*yes, no/);
+  await refused('7-7', 'yes', 'not_found', /asks for no permission 7-7/);
+  const typed = await stack.ctl('permit', String(agent), asked.id, 'yess');
+  assert.notEqual(typed.code, 0);
+  assert.match(typed.stderr, /"yess" was not offered/);
   await stack.ask('agent.permission', { agent, permission: asked.id, option: 'yes' });
+  await stack.until((e) => e.kind === 'permission' && e.body.status === 'answered', 'the answer to be taken', 30000, { agent });
+  await refused(asked.id, 'no', 'conflict', /not open any more|is done|has ended/);
   await stack.untilState(agent, 'done');
   assert.ok(existsSync(path.join(workspace(agent), 'hello.txt')));
   const [allowed] = await create(script, { permission: 'allow' });

@@ -1,8 +1,10 @@
 /* Drives workspace and forge against real servers for the node tests; prints one JSON
- * object a line. Environment: GITHUB_TOKEN, HUNDREDX_TOKEN_HOST, GITHUB_API_URL, HOME.
+ * object a line. Environment: GITHUB_TOKEN, HUNDREDX_TOKEN_HOST, GITHUB_API_URL, HOME,
+ * PROBE_PACE (file of the shared account), HUNDREDX_GITHUB_SECONDS.
  *
  *   remote_probe check URL [BASE]
  *   remote_probe cycle FOLDER URL BRANCH FILE TEXT    mirror, clone, commit FILE, push
+ *   remote_probe pulls URL PREFIX FROM TO    one each of branches PREFIX<n>, all at once
  *   remote_probe pull URL BRANCH TITLE LABELS REVIEWERS    (lists with commas)
  */
 #include <cjson/cJSON.h>
@@ -114,7 +116,7 @@ static int cycle(const struct giturl *url, char **argv)
 	if (rc == 0)
 		rc = workspace_commit_all(w, "probe", hash, &e);
 	if (rc == 0)
-		rc = workspace_push(w, &auth, count, &seen, &e);
+		rc = workspace_push(w, NULL, &auth, count, &seen, &e);
 	workspace_free(w);
 	if (rc < 0)
 		return failed(&e);
@@ -137,6 +139,16 @@ static void on_step(void *arg, const char *step, const char *status, const char 
 	json_add_str(j, "step", step);
 	json_add_str(j, "status", status);
 	json_add_str(j, "reason", reason);
+	print(j);
+}
+
+static void on_waiting(void *arg, const char *reason, int64_t delay_ms)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	(void)arg;
+	json_add_str(j, "waiting", reason);
+	json_add_int(j, "delay_ms", delay_ms);
 	print(j);
 }
 
@@ -170,10 +182,19 @@ static size_t split(char *list, const char **names)
 	return n;
 }
 
+static struct forge_options forge_from_environment(void)
+{
+	return (struct forge_options){.token = getenv("GITHUB_TOKEN"),
+		.api_url = getenv("GITHUB_API_URL"),
+		.pace_path = getenv("PROBE_PACE"),
+		.seconds = getenv("HUNDREDX_GITHUB_SECONDS")};
+}
+
 static int open_pull(const struct giturl *url, char **argv)
 {
 	struct forge_spec spec = {
 		.url = url, .branch = argv[3], .title = argv[4], .body = "Made by a test."};
+	struct forge_options o = forge_from_environment();
 	uv_loop_t loop;
 	struct http *http;
 	struct forge *forge;
@@ -186,14 +207,67 @@ static int open_pull(const struct giturl *url, char **argv)
 	http = http_new(&loop, &e);
 	if (!http)
 		return failed(&e);
-	forge = forge_new(&loop, http, getenv("GITHUB_TOKEN"), getenv("GITHUB_API_URL"), &e);
-	if (!forge || forge_open_pull(forge, &spec, on_step, on_done, &over, &e) < 0)
+	forge = forge_new(&loop, http, &o, &e);
+	if (!forge || forge_open_pull(forge, &spec, on_step, on_waiting, on_done, &over, &e) < 0)
 		over = true, failed(&e);
 	while (!over)
 		uv_run(&loop, UV_RUN_ONCE);
 	forge_free(forge);
 	http_free(http);
 	uv_run(&loop, UV_RUN_DEFAULT);
+	return uv_loop_close(&loop) == 0 ? 0 : 1;
+}
+
+/* One of many, in a process of its own as far as forge.c can tell. */
+struct many {
+	struct http *http;
+	struct forge *forge;
+	int *left;
+	int n;
+};
+
+static void on_many_done(void *arg, const struct forge_pull *pull, const struct err *e)
+{
+	struct many *m = arg;
+	cJSON *j = cJSON_CreateObject();
+
+	json_add_int(j, "n", m->n);
+	cJSON_AddBoolToObject(j, "ok", pull != NULL);
+	json_add_str(j, "error", e ? e->text : NULL);
+	print(j);
+	--*m->left;
+}
+
+/* Agents from..to at once, each with its own branch <prefix><n>. */
+static int open_many(const struct giturl *url, const char *prefix, int from, int to)
+{
+	struct forge_options o = forge_from_environment();
+	int count = to - from, left = count;
+	struct many *all = calloc((size_t)count, sizeof *all);
+	uv_loop_t loop;
+	struct err e;
+
+	uv_loop_init(&loop);
+	for (int i = 0; i < count; i++) {
+		char branch[64];
+		struct forge_spec spec = {
+			.url = url, .branch = branch, .title = "Many", .body = ""};
+
+		snprintf(branch, sizeof branch, "%s%d", prefix, from + i);
+		all[i] = (struct many){.left = &left, .n = from + i};
+		all[i].http = http_new(&loop, &e);
+		all[i].forge = forge_new(&loop, all[i].http, &o, &e);
+		if (forge_open_pull(all[i].forge, &spec, NULL, NULL, on_many_done, &all[i], &e) < 0)
+			return failed(&e);
+	}
+	while (left > 0)
+		uv_run(&loop, UV_RUN_ONCE);
+	for (int i = 0; i < count; i++) {
+		forge_free(all[i].forge);
+		http_free(all[i].http);
+	}
+	uv_run(&loop, UV_RUN_DEFAULT);
+	free(all);
 	return uv_loop_close(&loop) == 0 ? 0 : 1;
 }
 
@@ -215,6 +289,9 @@ int main(int argc, char **argv)
 		return cycle(&url, argv);
 	if (strcmp(argv[1], "pull") == 0 && argc == 7)
 		return open_pull(&url, argv);
+	if (strcmp(argv[1], "pulls") == 0 && argc == 6)
+		return open_many(&url, argv[3], (int)strtol(argv[4], NULL, 10),
+			(int)strtol(argv[5], NULL, 10));
 	fputs("remote_probe check|cycle|pull …\n", stderr);
 	return 2;
 }

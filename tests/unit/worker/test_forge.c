@@ -22,7 +22,8 @@ static void retry_delay_table(void **state)
 		{{403, 5000, -1, -1, ""}, 1, 5000, 5500},
 		{{429, -1, -1, -1, ""}, 1, 60000, 66000},
 		{{403, -1, 0, 30000, ""}, 1, 31000, 34100},
-		{{403, -1, 0, 3600000, ""}, 1, -1, -1},
+		{{403, -1, 0, 3600000, ""}, 1, 3601000, 3961100},
+		{{403, -1, 0, 7200000, ""}, 1, -1, -1},
 		{{403, -1, 4999, -1, "You have exceeded a secondary rate limit"}, 1, 60000, 66000},
 		{{403, -1, 4999, -1, "Resource not accessible"}, 1, -1, -1},
 		{{401, 5, -1, -1, ""}, 1, -1, -1},
@@ -32,7 +33,7 @@ static void retry_delay_table(void **state)
 		{{0, -1, -1, -1, ""}, 1, 500, 1000},
 		{{502, -1, -1, -1, ""}, 3, 2000, 4000},
 		{{503, 2000, -1, -1, ""}, 1, 2000, 2200},
-		{{503, 3600000, -1, -1, ""}, 1, -1, -1},
+		{{503, 7200000, -1, -1, ""}, 1, -1, -1},
 		{{500, -1, -1, -1, ""}, FORGE_MAX_TRIES, -1, -1},
 		{{429, 1000, -1, -1, ""}, FORGE_MAX_TRIES, -1, -1},
 	};
@@ -87,14 +88,23 @@ static void reads_answers(void **state)
 {
 	struct forge_pull pull;
 	char branch[256], author[256], reason[FORGE_REASON_BYTES];
+	char owner[256] = "o", name[256] = "n";
 	struct err e;
 	const char *text = "{\"default_branch\":\"trunk\"}";
 
 	(void)state;
-	assert_int_equal(forge_parse_repository(text, strlen(text), branch, &e), 0);
+	assert_int_equal(forge_parse_repository(text, strlen(text), branch, owner, name, &e), 0);
 	assert_string_equal(branch, "trunk");
-	assert_int_equal(forge_parse_repository("{}", 2, branch, &e), -1);
-	assert_int_equal(forge_parse_repository("x", 1, branch, &e), -1);
+	assert_string_equal(owner, "o");
+	text = "{\"default_branch\":\"trunk\",\"full_name\":\"new-owner/new.name\"}";
+	assert_int_equal(forge_parse_repository(text, strlen(text), branch, owner, name, &e), 0);
+	assert_string_equal(owner, "new-owner");
+	assert_string_equal(name, "new.name");
+	text = "{\"default_branch\":\"trunk\",\"full_name\":\"a/b/../c\"}";
+	assert_int_equal(forge_parse_repository(text, strlen(text), branch, owner, name, &e), 0);
+	assert_string_equal(owner, "new-owner");
+	assert_int_equal(forge_parse_repository("{}", 2, branch, owner, name, &e), -1);
+	assert_int_equal(forge_parse_repository("x", 1, branch, owner, name, &e), -1);
 	assert_int_equal(pulls("[]", &pull, author, &e), 0);
 	assert_int_equal(pulls("{}", &pull, author, &e), -1);
 	/* Another branch's, a closed one, then ours. */
@@ -167,12 +177,14 @@ static void serves_its_own_repositories(void **state)
 
 	(void)state;
 	uv_loop_init(&loop);
-	assert_null(forge_new(&loop, NULL, NULL, NULL, &e));
+	assert_null(forge_new(&loop, NULL, &(struct forge_options){0}, &e));
 	assert_int_equal(e.kind, ERR_DENIED);
-	assert_null(forge_new(&loop, NULL, "t", "ftp://x/", &e));
+	assert_null(forge_new(
+		&loop, NULL, &(struct forge_options){.token = "t", .api_url = "ftp://x/"}, &e));
 	assert_int_equal(e.kind, ERR_INVALID);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct forge *f = forge_new(&loop, NULL, "t", rows[i].api, &e);
+		struct forge_options o = {.token = "t", .api_url = rows[i].api};
+		struct forge *f = forge_new(&loop, NULL, &o, &e);
 		struct giturl url;
 
 		assert_non_null(f);

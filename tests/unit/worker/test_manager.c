@@ -158,8 +158,82 @@ static void a_model_that_cannot_be_asked(void **state)
 	}
 	m = managed();
 	step(&m, MANAGER_EV_READY, 0);
-	unanswered(&m, ERR_UNAVAILABLE);
+	unanswered(&m, ERR_LIMIT);
 	assert_string_equal(manager_state(&m), "waiting");
+}
+
+/* A provider that is busy for long: the question is asked again, as late as it says. */
+static void a_model_that_is_busy(void **state)
+{
+	static const struct {
+		int64_t asked_ms; /* -1: it does not say */
+		int holds;	  /* before */
+		int64_t low_ms, high_ms;
+		const char *says;
+	} rows[] = {
+		{-1, 0, 10000, 20000, "trying again in "},
+		{-1, 1, 20000, 40000, "trying again in "},
+		{-1, 20, 300000, 600000, "why"},
+		{0, 0, 0, 0, "in 0 s: why"},
+		{7000, 0, 7000, 7700, "why"},
+		{900000, 0, 900000, 990000, " min: why"},
+		{3600000, 3, 3600000, 3960000, " min: why"},
+		{25 * 3600000, 0, -1, -1, "why"},
+		{-1, MANAGER_MAX_HOLDS, -1, -1, "why"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		for (double chance = 0; chance < 1; chance += 0.33) {
+			struct manager m = managed();
+			struct manager_event ev = {.kind = MANAGER_EV_UNANSWERED,
+				.error = ERR_UNAVAILABLE,
+				.reason = "why",
+				.chance = chance,
+				.delay_ms = rows[i].asked_ms};
+			int64_t due;
+
+			step(&m, MANAGER_EV_READY, 100);
+			m.holds = rows[i].holds;
+			manager_step(&m, &ev, 100);
+			if (!strstr(m.reason, rows[i].says))
+				fail_msg("row %zu: %s", i, m.reason);
+			if (rows[i].low_ms < 0) {
+				assert_string_equal(manager_state(&m), "waiting");
+				continue;
+			}
+			due = manager_deadline(&m, 100);
+			if (due - 100 < rows[i].low_ms || due - 100 > rows[i].high_ms)
+				fail_msg("row %zu: %lld", i, (long long)due);
+			assert_int_equal(step(&m, MANAGER_EV_TICK, due - 1), 0);
+			assert_int_equal(step(&m, MANAGER_EV_TICK, due), DO_ASK);
+			assert_string_equal(m.reason, "");
+			step(&m, MANAGER_EV_ACTION, due);
+			assert_int_equal(m.holds, 0);
+		}
+	}
+}
+
+static void what_is_tried_again_is_the_reason(void **state)
+{
+	struct manager m = managed();
+	struct manager_event ev = {
+		.kind = MANAGER_EV_DELAYED, .reason = "the server is away", .delay_ms = 1500};
+
+	(void)state;
+	assert_int_equal(manager_step(&m, &ev, 0), 0);
+	assert_string_equal(m.reason, "trying again in 2 s: the server is away");
+	ev.reason = NULL;
+	manager_step(&m, &ev, 0);
+	assert_string_equal(m.reason, "");
+	step(&m, MANAGER_EV_READY, 0);
+	ev.reason = "busy";
+	manager_step(&m, &ev, 0);
+	assert_string_equal(m.reason, "trying again in 2 s: busy");
+	step(&m, MANAGER_EV_ACTION, 0);
+	assert_string_equal(m.reason, "");
+	manager_step(&m, &ev, 0);
+	assert_string_equal(m.reason, "");
 }
 
 static void the_turn_limit(void **state)
@@ -534,6 +608,7 @@ static void walk(uint64_t seed)
 	for (int i = 0; i < 120; i++) {
 		struct manager_event ev = {
 			.kind = (enum manager_event_kind)(next_random(&r) % (MANAGER_EV_TICK + 1)),
+			.chance = (double)(next_random(&r) % 10) / 10,
 			.reason = "why",
 			.error = (enum err_kind)(next_random(&r) % (ERR_INTERNAL + 1)),
 			.trouble = (enum manager_trouble)(next_random(&r) % 4),
@@ -580,6 +655,8 @@ int main(void)
 		cmocka_unit_test(bad_answers_end_in_waiting),
 		cmocka_unit_test(only_messages_end_in_waiting),
 		cmocka_unit_test(a_model_that_cannot_be_asked),
+		cmocka_unit_test(a_model_that_is_busy),
+		cmocka_unit_test(what_is_tried_again_is_the_reason),
 		cmocka_unit_test(the_turn_limit),
 		cmocka_unit_test(the_time_limit_ends_a_turn),
 		cmocka_unit_test(the_cost_limit),

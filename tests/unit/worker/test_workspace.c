@@ -409,16 +409,16 @@ static void pushes_once_and_never_by_force(void **state)
 
 	run(p, "cd agents/7/repo; echo n > n.txt");
 	assert_int_equal(workspace_commit_all(w, "n", hash, &p->e), 0);
-	if (workspace_push(w, NULL, NULL, NULL, &p->e) < 0)
+	if (workspace_push(w, NULL, NULL, NULL, NULL, &p->e) < 0)
 		fail_msg("%s", p->e.text);
 	run(p, "test \"$(git -C origin.git rev-parse agent-7)\" = %s", hash);
 	run(p, "test \"$(git -C origin.git for-each-ref | wc -l)\" = 4");
-	assert_int_equal(workspace_push(w, NULL, NULL, NULL, &p->e), 0);
+	assert_int_equal(workspace_push(w, NULL, NULL, NULL, NULL, &p->e), 0);
 	run(p, "cd seed; git fetch -q origin agent-7; git checkout -q FETCH_HEAD; echo o > o.txt; "
 	       "git "
 	       "add .; git commit -qm o; git push -q origin HEAD:agent-7; git -C ../agents/7/repo "
 	       "commit -q --allow-empty -m mine");
-	assert_int_equal(workspace_push(w, NULL, NULL, NULL, &p->e), -1);
+	assert_int_equal(workspace_push(w, NULL, NULL, NULL, NULL, &p->e), -1);
 	assert_int_equal(p->e.kind, ERR_CONFLICT);
 	workspace_free(w);
 }
@@ -432,9 +432,9 @@ static void push_to_a_working_tree_is_told(void **state)
 	snprintf(text, sizeof text, "%s/seed", p->dir);
 	assert_int_equal(giturl_parse(text, true, &p->url, &p->e), 0);
 	w = opened(p, "");
-	assert_int_equal(workspace_push(w, NULL, NULL, NULL, &p->e), -1);
-	assert_int_equal(p->e.kind, ERR_CONFLICT);
-	assert_non_null(strstr(p->e.text, "stays in the workspace"));
+	assert_int_equal(workspace_push(w, NULL, NULL, NULL, NULL, &p->e), -1);
+	assert_int_equal(p->e.kind, ERR_DENIED);
+	assert_non_null(strstr(p->e.text, "takes no pushes"));
 	workspace_free(w);
 }
 
@@ -518,7 +518,7 @@ static void repository_content_has_no_effect(void **state)
 	assert_true(workspace_dirty(w));
 	cJSON_Delete(diffed(p, w, &fingerprint));
 	if (workspace_commit_all(w, "x", hash, &p->e) < 0 ||
-		workspace_push(w, NULL, NULL, NULL, &p->e) < 0)
+		workspace_push(w, NULL, NULL, NULL, NULL, &p->e) < 0)
 		fail_msg("%s", p->e.text);
 	run(p, "test ! -e ran; test -z \"$(ls outside)\"; git -C origin.git cat-file -p "
 	       "agent-7:a.txt "
@@ -611,7 +611,7 @@ static void agent_cannot_move_the_repository_away(void **state)
 	assert_int_equal(p->e.kind, ERR_DENIED);
 	run(p, "cd agents/7/repo; rm .git/commondir; mv .git ../git; ln -s ../../../seed/.git "
 	       ".git");
-	assert_int_equal(workspace_push(w, NULL, NULL, NULL, &p->e), -1);
+	assert_int_equal(workspace_push(w, NULL, NULL, NULL, NULL, &p->e), -1);
 	assert_int_equal(p->e.kind, ERR_DENIED);
 	run(p, "cd agents/7/repo; rm .git; echo 'gitdir: ../../../seed/.git' > .git");
 	assert_null(workspace_diff(w, &(uint64_t){0}, &p->e));

@@ -34,6 +34,7 @@ export const INSTRUCTIONS: Setting = {
 export const LIMITS: readonly Setting[] = [
   { key: 'max_working', label: 'Agents working at once', kind: 'whole', min: 1, hint: 'the others wait in the queue' },
   { key: 'turn_minutes', label: 'Minutes per turn', kind: 'whole', min: 1, hint: 'a longer turn is cancelled' },
+  { key: 'model_seconds', label: 'Seconds per answer', kind: 'whole', min: 1, hint: 'for one answer of the Agent model; then it is asked again' },
   { key: 'limit_turns', label: 'Turns per agent', kind: 'whole', min: 0, hint: "a task's default" },
   { key: 'limit_minutes', label: 'Minutes per agent', kind: 'whole', min: 0, hint: "a task's default" },
   { key: 'limit_dollars', label: 'Dollars per agent', kind: 'amount', min: 0, hint: "a task's default" },
