@@ -10,7 +10,7 @@ CC ?= gcc
 CLANG ?= clang
 VERSION := $(shell cat VERSION)
 
-PKGS := sqlite3 libgit2 libcurl libcjson libuv
+PKGS := sqlite3 libgit2 libcurl libcjson libuv libzstd
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wconversion -Wno-sign-conversion -Wpointer-arith -Wvla
 CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION_STRING='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS))

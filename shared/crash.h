@@ -41,6 +41,10 @@
 	X(DELETE_BEGIN, "delete.begin")                                                            \
 	X(DELETE_REMOVED, "delete.removed")                                                        \
 	X(DELETE_FORGOTTEN, "delete.forgotten")                                                    \
+	X(PACK_COMMIT_BEFORE, "pack.commit.before")                                                \
+	X(PACK_COMMIT_AFTER, "pack.commit.after")                                                  \
+	X(DROP_COMMIT_BEFORE, "drop.commit.before")                                                \
+	X(DROP_COMMIT_AFTER, "drop.commit.after")                                                  \
 	/* worker */                                                                               \
 	X(WORKER_LOCKED, "worker.locked")                                                          \
 	X(HELLO_ANSWERED, "hello.answered")                                                        \

@@ -153,6 +153,7 @@ int supervisor_configure(struct supervisor *s, struct err *e)
 	s->models = cJSON_DetachItemFromObject(all, "models");
 	cJSON_Delete(all);
 	s->queue.limit = (int)json_int(s->general, "max_working", 1);
+	keeper_configure(s);
 	supervisor_kick(s, 0);
 	return 0;
 }

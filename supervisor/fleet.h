@@ -48,6 +48,11 @@ struct member {
 
 	struct lines *lines; /* of its output; NULL: not looked at yet */
 
+	/* What retention.c is told. */
+	int64_t ended_ms, reclaim_not_before_ms;
+	bool packed, segments, workspace;
+	bool moving; /* its workspace is being reclaimed or restored */
+
 	int64_t batched; /* last seq of the batch that is being drained */
 };
 

@@ -14,7 +14,7 @@
 #include "supervisor/lines.h"
 
 #define STORE_APPLICATION_ID 0x31303078 /* "100x" */
-#define STORE_VERSION 3
+#define STORE_VERSION 4
 #define STORE_ANSWER_MAX (900 * 1024) /* bytes of rows put into one answer */
 #define STORE_SCAN_MAX 20000	      /* events looked at for one answer */
 
@@ -54,6 +54,21 @@ cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_
 int store_project(struct store *s, int64_t agent, enum event_kind kind, const char *body, size_t n,
 	int64_t event_id, int64_t at_ms, struct err *e);
 
+/* --- packed events of ended agents (shared/segment.h) --- */
+/* Packs the agent's next events, at most one segment of at most `rows`; *done: there were
+ * none left. */
+int store_pack(struct store *s, int64_t agent, int rows, bool *done, struct err *e);
+/* Begins or goes on to remove all the agent's packed output: its oldest segments, at most
+ * `segments`; its lines; and puts in their place one event
+ * that says so, with why ("older than 30 days"). *done: none is left. */
+int store_drop(struct store *s, int64_t agent, int segments, const char *why, int64_t at_ms,
+	bool *done, struct err *e);
+/* Bytes in use in the file, and bytes free in it. */
+int store_bytes(struct store *s, int64_t *used, int64_t *spare, struct err *e);
+/* Gives at most `pages` free pages back to the file system, outside a transaction. *given:
+ * false if the file is of a version that cannot (its free pages are used again). */
+int store_shrink(struct store *s, int pages, bool *given, struct err *e);
+
 /* --- tasks and agents --- */
 struct store_task {
 	const char *repository, *base, *title, *description, *aider_arguments, *test_command,
@@ -69,7 +84,10 @@ int store_agent_add(struct store *s, int64_t task, const char *state, int64_t at
 
 struct store_agent_row {
 	int64_t id, task, epoch, pid, pid_started, committed_seq, command_done, command_last;
-	const char *state; /* borrowed for the call */
+	int64_t ended_at;      /* 0: it has not */
+	bool packed, segments; /* nothing is left to pack; something is packed */
+	bool workspace;	       /* it was started and its workspace was not reclaimed */
+	const char *state;     /* borrowed for the call */
 };
 typedef void (*store_agent_cb)(void *arg, const struct store_agent_row *row);
 int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err *e);
@@ -83,6 +101,10 @@ int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_
 /* pid 0: none runs. */
 int store_agent_pid(struct store *s, int64_t agent, int64_t pid, int64_t started, struct err *e);
 int store_agent_seq(struct store *s, int64_t agent, int64_t seq, int64_t at_ms, struct err *e);
+/* Where its work is kept (a ref; NULL: nowhere), and since when its workspace is gone (0: it
+ * is there). */
+int store_agent_reclaimed(
+	struct store *s, int64_t agent, const char *saved, int64_t at_ms, struct err *e);
 /* The agent's rows, its events included, and its task's when it was the last one. */
 int store_agent_delete(struct store *s, int64_t agent, struct err *e);
 

@@ -82,6 +82,17 @@ static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE output_blocks(agent_id INTEGER NOT NULL, line INTEGER NOT NULL,"
 	" first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, grams BLOB,"
 	" PRIMARY KEY(agent_id, line, first_id)) STRICT, WITHOUT ROWID;",
+
+	"ALTER TABLE agents ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE agents ADD COLUMN removed_events INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE agents ADD COLUMN removed_id INTEGER;"
+	"ALTER TABLE agents ADD COLUMN reclaimed_at INTEGER;"
+	"ALTER TABLE agents ADD COLUMN saved TEXT;"
+	"CREATE TABLE segments(id INTEGER PRIMARY KEY, agent_id INTEGER NOT NULL,"
+	" first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+	" n INTEGER NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX segments_agent ON segments(agent_id, last_id, first_id);"
+	"CREATE INDEX segments_last ON segments(last_id, first_id, agent_id);",
 };
 
 static int number(struct store *s, const char *sql, int64_t *v, struct err *e)
@@ -154,8 +165,12 @@ int store_migrate(struct store *s, struct err *e)
 			"as it "
 			"is: use the newer program that wrote it",
 			(long long)version, STORE_VERSION);
+	/* Decided before the first table is made; later it would only take a lock. */
+	if (tables == 0 && run(s, "PRAGMA page_size=1024;PRAGMA auto_vacuum=INCREMENTAL", e) < 0)
+		return -1;
 	if (run(s,
-		    "PRAGMA page_size=1024;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA "
+		    "PRAGMA page_size=1024;PRAGMA "
+		    "journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA "
 		    "foreign_keys=ON;"
 		    "PRAGMA journal_size_limit=67108864;PRAGMA temp_store=MEMORY",
 		    e) < 0)

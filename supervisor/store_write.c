@@ -64,7 +64,9 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 		"coalesce((SELECT max(seq) FROM events WHERE subject=agents.id AND seq>0"
 		" AND stream='agent'),0)),"
 		"command_done,coalesce((SELECT max(n) FROM commands WHERE "
-		"agent_id=agents.id),0),state"
+		"agent_id=agents.id),0),state,coalesce(ended_at,0),packed,"
+		"EXISTS(SELECT 1 FROM segments WHERE agent_id=agents.id),"
+		"started_at IS NOT NULL AND reclaimed_at IS NULL"
 		" FROM agents ORDER BY id",
 		"");
 	struct store_agent_row row;
@@ -81,6 +83,10 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 			.command_done = sqlite3_column_int64(q, 6),
 			.command_last = sqlite3_column_int64(q, 7),
 			.state = (const char *)sqlite3_column_text(q, 8),
+			.ended_at = sqlite3_column_int64(q, 9),
+			.packed = sqlite3_column_int(q, 10),
+			.segments = sqlite3_column_int(q, 11),
+			.workspace = sqlite3_column_int(q, 12),
 		};
 		if (row.command_last < row.command_done)
 			row.command_last = row.command_done;
@@ -94,7 +100,8 @@ int store_agent_state(struct store *s, int64_t agent, const char *state, const c
 {
 	return store_exec(s, e,
 		"UPDATE agents SET state_at=CASE WHEN state=?2 AND state_at>0 THEN state_at ELSE "
-		"?5 END,state=?2,reason=?3,updated_at=?5,ended_at=CASE WHEN ?4 THEN ?5 END "
+		"?5 END,state=?2,reason=?3,updated_at=?5,packed=0,ended_at=CASE WHEN ?4 THEN ?5 "
+		"END "
 		"WHERE id=?1",
 		"issii", agent, state, reason, (int64_t)ended, at_ms);
 }
@@ -129,10 +136,18 @@ int store_agent_seq(struct store *s, int64_t agent, int64_t seq, int64_t at_ms, 
 		"iii", agent, seq, at_ms);
 }
 
+int store_agent_reclaimed(
+	struct store *s, int64_t agent, const char *saved, int64_t at_ms, struct err *e)
+{
+	return store_exec(s, e, "UPDATE agents SET saved=?2,reclaimed_at=nullif(?3,0) WHERE id=?1",
+		"isi", agent, saved, at_ms);
+}
+
 int store_agent_delete(struct store *s, int64_t agent, struct err *e)
 {
 	static const char *const rows[] = {
 		"DELETE FROM events WHERE stream='agent' AND subject=?",
+		"DELETE FROM segments WHERE agent_id=?",
 		"DELETE FROM turns WHERE agent_id=?",
 		"DELETE FROM usage WHERE agent_id=?",
 		"DELETE FROM commands WHERE agent_id=?",

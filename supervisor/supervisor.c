@@ -366,6 +366,10 @@ static void load_row(void *arg, const struct store_agent_row *row)
 	m->command_last = row->command_last;
 	m->pid = (int)row->pid;
 	m->pid_started = row->pid_started;
+	m->ended_ms = row->ended_at;
+	m->packed = row->packed;
+	m->segments = row->segments;
+	m->workspace = row->workspace;
 	m->agent.state = agent_state_parse(row->state);
 	if (m->agent.state == AGENT_STATE_COUNT) /* of a program that is not ours */
 		m->agent.state = AGENT_FAILED;
@@ -606,6 +610,7 @@ static int start(struct supervisor *s, struct err *e)
 		uv_signal_start(&s->signals[i], on_signal, signals[i]);
 	}
 	uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
+	keeper_init(s);
 	uv_timer_start(&s->hour_timer, on_hour, SUPERVISOR_HOUR_MS, SUPERVISOR_HOUR_MS);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "supervisor/fleet.h"
 #include "supervisor/heartbeat.h"
 #include "supervisor/ingest.h"
+#include "supervisor/keeper.h"
 #include "supervisor/launcher.h"
 #include "supervisor/outbox.h"
 #include "supervisor/poll.h"
@@ -42,6 +43,7 @@ struct supervisor {
 	struct backup backup;
 	struct disk disk;
 	struct heartbeat heartbeat;
+	struct keeper keeper;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;

@@ -198,6 +198,13 @@ static void settle(struct supervisor *s, struct member *m)
 	if (m->lines)
 		m->lines->changed = false;
 	m->agent = m->next;
+	if (!agent_state_ended(m->agent.state)) {
+		m->ended_ms = 0;
+		m->packed = false;
+	} else if (!m->ended_ms) {
+		m->ended_ms = clock_wall_ms();
+	}
+	m->workspace = m->workspace || (todo & AGENT_DO_SPAWN);
 	m->epoch = m->next_epoch;
 	m->command_last = m->next_command;
 	s->fleet.count[old]--;
@@ -214,6 +221,8 @@ static void settle(struct supervisor *s, struct member *m)
 	supervisor_act(s, m, todo);
 	if (todo & TODO_WAKE)
 		poll_wake(s, m);
+	if (agent_state_ended(m->agent.state) && m->agent.process == PROCESS_NONE)
+		keeper_kick(s);
 }
 
 void tx_settle(struct supervisor *s)

@@ -106,22 +106,15 @@ static int ready(struct store *s, struct err *e)
 	return 0;
 }
 
-sqlite3_stmt *store_begin(struct store *s, struct err *e, const char *sql, const char *format, ...)
+static sqlite3_stmt *query(
+	struct store *s, struct err *e, const char *sql, const char *format, va_list ap)
 {
 	sqlite3_stmt *st = NULL;
-	va_list ap;
 
-	pthread_mutex_lock(&s->lock);
-	if (ready(s, e) < 0) {
-		pthread_mutex_unlock(&s->lock);
-		return NULL;
-	}
 	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK) {
 		err_set(e, ERR_SYS, "read %s: %s", s->path, sqlite3_errmsg(s->db));
-		pthread_mutex_unlock(&s->lock);
 		return NULL;
 	}
-	va_start(ap, format);
 	for (int i = 0; format[i]; i++) {
 		if (format[i] == 'i')
 			sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
@@ -129,7 +122,50 @@ sqlite3_stmt *store_begin(struct store *s, struct err *e, const char *sql, const
 			sqlite3_bind_text(
 				st, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
 	}
+	return st;
+}
+
+sqlite3_stmt *store_query(struct store *s, struct err *e, const char *sql, const char *format, ...)
+{
+	sqlite3_stmt *st;
+	va_list ap;
+
+	va_start(ap, format);
+	st = query(s, e, sql, format, ap);
 	va_end(ap);
+	return st;
+}
+
+int store_snapshot(struct store *s, struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	if (ready(s, e) == 0) {
+		if (sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK)
+			return 0;
+		err_set(e, ERR_SYS, "read %s: %s", s->path, sqlite3_errmsg(s->db));
+	}
+	pthread_mutex_unlock(&s->lock);
+	return -1;
+}
+
+void store_snapshot_end(struct store *s)
+{
+	sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+	pthread_mutex_unlock(&s->lock);
+}
+
+sqlite3_stmt *store_begin(struct store *s, struct err *e, const char *sql, const char *format, ...)
+{
+	sqlite3_stmt *st = NULL;
+	va_list ap;
+
+	pthread_mutex_lock(&s->lock);
+	va_start(ap, format);
+	if (ready(s, e) == 0)
+		st = query(s, e, sql, format, ap);
+	va_end(ap);
+	if (!st)
+		pthread_mutex_unlock(&s->lock);
 	return st;
 }
 
@@ -261,56 +297,6 @@ void store_bind_words(sqlite3_stmt *st, int first, const struct words *w)
 {
 	for (int i = 0; i < w->count; i++)
 		sqlite3_bind_text(st, first + i, w->word[i], -1, SQLITE_STATIC);
-}
-
-int store_events(struct store *s, const struct store_range *r, store_event_cb cb, void *arg,
-	struct store_looked *looked, struct err *e)
-{
-	char sql[SQL_MAX], kinds[256];
-	int64_t highest, generation;
-	int row = 0, count = 0;
-	size_t bytes = 0;
-
-	/* Asked first: what is committed meanwhile is only looked at once more. */
-	if (store_last(s, &highest, &generation, e) < 0)
-		return -1;
-	if (r->before && r->before <= highest)
-		highest = r->before - 1;
-	snprintf(sql, sizeof sql,
-		"SELECT id, stream, subject, kind, body FROM events "
-		"WHERE id > ? AND id <= ?%s%s ORDER BY id %s LIMIT ?",
-		r->agent ? " AND stream = 'agent' AND subject = ?" : "",
-		store_in_list("kind", &r->kinds, kinds, sizeof kinds), r->newest ? "DESC" : "ASC");
-	sqlite3_stmt *st =
-		store_begin(s, e, sql, r->agent ? "iii" : "ii", r->after, highest, r->agent);
-	if (!st)
-		return -1;
-	store_bind_words(st, r->agent ? 4 : 3, &r->kinds);
-	sqlite3_bind_int(st, sqlite3_bind_parameter_count(st), r->limit + 1);
-	*looked = (struct store_looked){
-		.first = r->after + 1, .last = highest > r->after ? highest : r->after};
-	while ((row = store_next(s, st, e)) > 0) {
-		struct store_event ev = {.id = sqlite3_column_int64(st, 0),
-			.stream = (const char *)sqlite3_column_text(st, 1),
-			.subject = sqlite3_column_int64(st, 2),
-			.kind = (const char *)sqlite3_column_text(st, 3),
-			.body = (const char *)sqlite3_column_text(st, 4),
-			.body_len = (size_t)sqlite3_column_bytes(st, 4)};
-
-		if (count == r->limit || (count && bytes + ev.body_len > r->max_bytes)) {
-			looked->more = true;
-			if (r->newest)
-				looked->first = ev.id + 1;
-			else
-				looked->last = ev.id - 1;
-			break;
-		}
-		cb(arg, &ev);
-		count++;
-		bytes += ev.body_len;
-	}
-	store_end(s, st);
-	return row < 0 ? -1 : 0;
 }
 
 #define TASK_COLUMNS                                                                               \

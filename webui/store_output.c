@@ -28,37 +28,6 @@ int store_lines(struct store *s, int64_t agent, struct store_lines *l, struct er
 	return row < 0 ? -1 : 0;
 }
 
-int store_outputs(struct store *s, int64_t agent, int64_t from, int64_t to, int limit,
-	store_output_cb cb, void *arg, struct err *e)
-{
-	sqlite3_stmt *st = store_begin(s, e,
-		"SELECT id, at, body FROM events WHERE stream = 'agent' AND subject = ? "
-		"AND id BETWEEN ? AND ? AND kind = 'output' ORDER BY id LIMIT ?",
-		"iiii", agent, from, to ? to : INT64_MAX, (int64_t)limit);
-	struct store_output o;
-	int row;
-
-	if (!st)
-		return -1;
-	while ((row = store_next(s, st, e)) > 0) {
-		o.event = (struct store_event){.id = sqlite3_column_int64(st, 0),
-			.subject = agent,
-			.at = sqlite3_column_int64(st, 1),
-			.stream = "agent",
-			.kind = "output",
-			.body = (const char *)sqlite3_column_text(st, 2),
-			.body_len = (size_t)sqlite3_column_bytes(st, 2)};
-		if (!jsonscan_string(o.event.body, o.event.body_len, "text", &o.raw, &o.raw_len)) {
-			o.raw = "";
-			o.raw_len = 0;
-		}
-		if (!cb(arg, &o))
-			break;
-	}
-	store_end(s, st);
-	return row < 0 ? -1 : 0;
-}
-
 struct paging {
 	struct store_page *page;
 	int64_t line, end; /* wanted: from line to before end */

@@ -15,6 +15,13 @@ sqlite3_stmt *store_begin(struct store *s, struct err *e, const char *sql, const
 int store_next(struct store *s, sqlite3_stmt *st, struct err *e);
 void store_end(struct store *s, sqlite3_stmt *st); /* and gives the lock back */
 
+/* Takes the lock and begins a read transaction: what is asked until store_snapshot_end is of
+ * one moment. -1: the lock is not held. */
+int store_snapshot(struct store *s, struct err *e);
+void store_snapshot_end(struct store *s);
+/* Under the lock already: as store_begin; the caller finalizes the statement. */
+sqlite3_stmt *store_query(struct store *s, struct err *e, const char *sql, const char *format, ...);
+
 /* A row as an object, by the names of its columns: "x?" is a boolean, "a.b" a field
  * of an object a. */
 cJSON *store_row(sqlite3_stmt *st);

@@ -21,7 +21,11 @@
 	"DROP TABLE outputs;DROP TABLE output_blocks;DROP INDEX events_activity;DROP TABLE "       \
 	"costs;ALTER TABLE agents DROP COLUMN archived;"                                           \
 	"ALTER TABLE agents DROP COLUMN state_at;ALTER TABLE tasks DROP COLUMN winner;"            \
-	"ALTER TABLE turns DROP COLUMN idle_ms;PRAGMA user_version=1"
+	"ALTER TABLE turns DROP COLUMN idle_ms;"                                                   \
+	"DROP TABLE segments;ALTER TABLE agents DROP COLUMN packed;"                               \
+	"ALTER TABLE agents DROP COLUMN removed_events;ALTER TABLE agents DROP COLUMN removed_id;" \
+	"ALTER TABLE agents DROP COLUMN reclaimed_at;ALTER TABLE agents DROP COLUMN saved;"        \
+	"PRAGMA user_version=1"
 
 struct place {
 	char folder[64], path[80];

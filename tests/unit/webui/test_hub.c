@@ -20,11 +20,21 @@
 #include "tests/unit/apart.h"
 
 #define PATIENCE_MS 10000
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
 #define SCHEMA                                                                                     \
-	"PRAGMA application_id = 825241720; PRAGMA user_version = 3;"                              \
-	"CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, "         \
-	"subject INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT "      \
-	"NULL, body TEXT NOT NULL) STRICT;"
+	"PRAGMA application_id = 825241720; PRAGMA user_version = " TEXT(                          \
+		STORE_VERSION) ";"                                                                 \
+			       "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, stream " \
+			       "TEXT NOT NULL, "                                                   \
+			       "subject INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT "    \
+			       "NULL, at INTEGER NOT "                                             \
+			       "NULL, body TEXT NOT NULL) STRICT;"                                 \
+			       "CREATE TABLE segments(id INTEGER PRIMARY KEY, agent_id INTEGER "   \
+			       "NOT NULL, first_id "                                               \
+			       "INTEGER NOT NULL, last_id INTEGER NOT NULL, last_at INTEGER NOT "  \
+			       "NULL, n INTEGER NOT "                                              \
+			       "NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL) STRICT;"
 
 struct fixture {
 	char dir[64], path[96], url[96];

@@ -1,0 +1,105 @@
+// What becomes of agents that have ended: output packed and read as before, also over
+// kill -9; what is removed is told.
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { deadline, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
+
+const sql = async (stack, text) => {
+  const { code, stdout, stderr } = await run('sqlite3', ['-readonly', '-cmd', '.timeout 5000', path.join(stack.stateDir, 'tasks.db'), text]);
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+};
+
+// A line of the supervisor's log, there already or as it comes.
+const logged = (child, pattern, what) => deadline((async () => {
+  while (!pattern.test(child.log)) await once(child.stderr, 'data');
+})(), 60000 * patience, what);
+
+// All that there is to read of an agent and of everything: over control, over HTTP in both
+// directions, and what `100x logs` prints.
+async function readings(stack, agent) {
+  const all = { one: await stack.events(agent), every: (await stack.events()).filter((e) => e.kind !== 'config'), kinds: await stack.events(0, ['output', 'state']) };
+  const headers = { Authorization: `Bearer ${stack.token}` };
+  const get = async (target) => {
+    const response = await fetch(`http://127.0.0.1:${stack.port}/api/v1${target}`, { headers });
+    assert.equal(response.status, 200);
+    return await response.json();
+  };
+  const page = (query) => get(`/agents/${agent}/events?${query}`);
+  all.up = [];
+  for (let after = 0; ;) {
+    const { events, last, more } = await page(`after=${after}&limit=700`);
+    all.up.push(...events);
+    after = last;
+    if (!more) break;
+  }
+  all.down = [];
+  for (let before = 0; ;) {
+    const { events, first, more } = await page(`limit=300${before ? `&before=${before}` : ''}`);
+    all.down.unshift(...events);
+    before = first;
+    if (!more) break;
+  }
+  assert.deepEqual(all.down, all.up);
+  all.lines = [await get(`/agents/${agent}/output?line=3000&limit=200`), await get(`/agents/${agent}/output?line=-1&limit=500`)];
+  all.found = [await get(`/agents/${agent}/search?q=11990`), await get(`/agents/${agent}/search?q=ns%3D&limit=300&after_line=7000`)];
+  all.activity = (await get(`/activity?agent=${agent}`)).events;
+  all.logs = (await stack.ctl('logs', String(agent))).stdout;
+  return all;
+}
+
+test('output of ended agents is packed and read as before, over kill -9 too; removed output is told', async () => {
+  const stack = await startStack({ agentCommand: [support('scripted_agent'), '-e', JSON.stringify({ load_session: true, turns: [
+    { steps: [{ flood: { lines: 12000, size: 300 } }, { write: { path: 'a.txt', text: 'a\n' } }, { commit: 'One' }] }] })] });
+  try {
+    await stack.startWebui();
+    const repository = await makeRepository(stack.dir);
+    const agents = (await stack.ask('task.create', { repository, tasks: [{ title: 'talk' }], agents_per_task: 2, manager: false })).tasks[0].agents;
+    for (const agent of agents) await stack.untilState(agent, 'done');
+    const before = await readings(stack, agents[0]);
+    assert.ok(before.one.length > 100, `${before.one.length} events`);
+    const rows = Number(await sql(stack, 'SELECT count(*) FROM events'));
+
+    await stack.ask('config.set', { general: { compress_after_minutes: 0 } });
+    for (let kills = 0; kills < 4; kills++) {
+      // Some steps further each time.
+      await deadline((async () => {
+        while (Number(await sql(stack, 'SELECT count(*) FROM segments')) <= kills * 3);
+      })(), 60000 * patience, 'segments');
+      stack.supervisor.kill('SIGKILL');
+      await stack.supervisor.ended;
+      await stack.startSupervisor();
+    }
+    for (const agent of agents) await deadline((async () => {
+      while (await sql(stack, `SELECT packed FROM agents WHERE id=${agent}`) !== '1') await once(stack.supervisor.stderr, 'data');
+    })(), 60000 * patience, 'all packed');
+    assert.ok(Number(await sql(stack, 'SELECT count(*) FROM events')) < rows / 2);
+    assert.equal(await sql(stack, "SELECT count(*) FROM events WHERE kind='output'"), '0');
+    const now = await readings(stack, agents[0]);
+    for (const name of Object.keys(before)) assert.ok(isDeepStrictEqual(now[name], before[name]), `${name} is read as before`);
+    assert.equal(await sql(stack, 'PRAGMA integrity_check'), 'ok');
+
+    // It goes on: what comes is behind what was packed, each once.
+    await stack.ask('agent.retry', { agent: agents[0] });
+    await stack.until((e) => e.kind === 'state' && e.body.state === 'done' && e.id > before.one.at(-1).id, 'done again', 60000, { agent: agents[0] });
+    const after = (await stack.events(agents[0])).filter((e) => e.body.seq > 0);
+    assert.deepEqual(after.map((e) => e.body.seq), after.map((_, i) => i + 1));
+    assert.deepEqual(after.slice(0, before.one.filter((e) => e.body.seq > 0).length), before.one.filter((e) => e.body.seq > 0));
+
+    // A ceiling below what there is: the output goes, the rest stays, and it is told where it was.
+    await stack.ask('config.set', { general: { keep_gigabytes: 0.00001 } });
+    await logged(stack.supervisor, new RegExp(`agent=${agents[1]} its output was removed, to keep the store below`), 'its removal');
+    const left = await stack.events(agents[1]);
+    const told = left.filter((e) => e.kind === 'trouble');
+    assert.equal(told.length, 1);
+    assert.match(told[0].body.reason, /^the log is not whole: \d+ events of output up to .* were removed, to keep the store below 1e-05 GB/);
+    assert.ok(left.some((e) => e.kind === 'state' && e.body.state === 'done'));
+    assert.match((await stack.ctl('logs', String(agents[1]))).stdout, /not whole/);
+    assert.equal((await stack.ask('agent.show', { agent: agents[1] })).state, 'done');
+  } finally {
+    assert.deepEqual(await stack.stop(), []);
+  }
+});
