@@ -94,11 +94,27 @@ $(B)/unit/shared/%: $(B)/tests/unit/shared/%.o $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka
 
-# tests/fuzz/fuzz_x.c names the sources it needs in a line "// needs: a.c b.c".
-build/fuzz/%: tests/fuzz/fuzz_%.c
+# tests/fuzz/fuzz_x.c is linked with shared's archive and that of the folder it names in a
+# line "// folder: x". What it defines itself goes before theirs.
+F := build/fuzz/objects
+FUZZ_FLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+$(F)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $$(sed -n 's,^// needs: ,,p' $<) $(LIBS)
+	$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+$(F)/webui/openapi.o: webui/openapi.json
+define fuzz_archive
+$(F)/$(1).a: $(patsubst %.c,$(F)/%.o,$(filter-out $(1)/main.c,$(wildcard $(1)/*.c)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,shared supervisor supervisor/ctl worker webui,$(eval $(call fuzz_archive,$(f))))
+define fuzz
+build/fuzz/$(1): $(F)/tests/fuzz/fuzz_$(1).o $(F)/shared.a \
+		$(addprefix $(F)/,$(addsuffix .a,$(shell sed -n 's,^// folder: ,,p' tests/fuzz/fuzz_$(1).c)))
+	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,--allow-multiple-definition -o $$@ $$< \
+		$$(filter-out $(F)/shared.a,$$(filter %.a,$$^)) $(F)/shared.a $(LIBS)
+endef
+$(foreach f,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)),$(eval $(call fuzz,$(f))))
 
 check: units
 	@set -e; for t in $(UNITS); do $$t; done
@@ -119,7 +135,7 @@ soak: programs support
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
 -include scripts/install.mk
 
 .PHONY: all programs support benches units fuzzers check lint web bench soak clean install

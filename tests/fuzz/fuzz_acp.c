@@ -1,5 +1,4 @@
-// needs: worker/acp_frame.c worker/acp_update.c worker/permission.c shared/rpc.c shared/json.c
-// needs: shared/utf8.c shared/buf.c shared/err.c
+// folder: worker
 /* What a hostile agent writes on its stdout: framed, parsed, read. Oracle: lines do
  * not depend on how the bytes are cut, and are never longer than allowed. */
 #include <assert.h>

@@ -1,4 +1,4 @@
-// needs: worker/action.c shared/json.c shared/utf8.c shared/buf.c shared/err.c
+// folder: worker
 /* Answers of a model, as hostile as they come. Oracle: an accepted one has an action
  * that aider cannot take for another, a refused one says why. */
 #include <assert.h>

@@ -1,4 +1,3 @@
-// needs: shared/dotenv.c shared/log.c shared/err.c shared/utf8.c
 /* .env files: any text is read or refused; values have no NUL and fit the text. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,3 @@
-// needs: shared/event.c shared/err.c shared/utf8.c
 /* Event frames: what is taken can be written again, with the same header. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,4 @@
-// needs: worker/forge_answer.c worker/backoff.c shared/json.c shared/utf8.c shared/buf.c
-// shared/err.c shared/log.c shared/clock.c
+// folder: worker
 /* GitHub's answers: a pull request that is read has a number and a web address. */
 #include <assert.h>
 #include <string.h>

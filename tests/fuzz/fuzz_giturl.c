@@ -1,4 +1,3 @@
-// needs: shared/giturl.c shared/err.c shared/utf8.c
 /* Repository URLs: what is taken is settled (taken again as it is), and holds
  * nothing that a program could read as an option or a command. */
 #include <stdint.h>

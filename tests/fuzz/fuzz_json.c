@@ -1,4 +1,3 @@
-// needs: shared/json.c shared/err.c shared/utf8.c
 /* Strict JSON: what is taken prints, and the print is taken and prints the same;
  * cutting and cleaning always leave good UTF-8. */
 #include <stdlib.h>

@@ -1,5 +1,4 @@
-// needs: worker/llm_answer.c worker/backoff.c shared/json.c shared/utf8.c shared/buf.c shared/err.c
-// shared/log.c shared/clock.c shared/model.c
+// folder: worker
 /* A provider's answer: whatever it is, it is read as an answer or told as an error,
  * never both, and what comes out is clean text within its bounds. */
 #include <assert.h>

@@ -1,4 +1,3 @@
-// needs: shared/model.c shared/buf.c shared/err.c
 /* Model strings and base URLs: the first line is the model, the second the base,
  * the third the key. What comes out is a clean URL. */
 #include <stdint.h>

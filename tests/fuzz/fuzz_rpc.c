@@ -1,4 +1,3 @@
-// needs: shared/rpc.c shared/json.c shared/err.c shared/utf8.c
 /* JSON-RPC messages: what is taken has the members of its type, and every refusal
  * can be answered. */
 #include <stdlib.h>

@@ -1,5 +1,3 @@
-// needs: shared/spool.c shared/crc32c.c shared/event.c shared/buf.c shared/paths.c
-// needs: shared/clock.c shared/log.c shared/json.c shared/err.c shared/utf8.c
 /* Spool files: any bytes open; what is left is numbered without gaps, readable, and
  * can be appended to. */
 #include <fcntl.h>

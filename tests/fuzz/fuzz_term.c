@@ -1,4 +1,4 @@
-// needs: supervisor/ctl/term.c shared/buf.c shared/err.c
+// folder: supervisor/ctl
 /* Foreign text on its way to a terminal: however it is cut into pieces, the same comes
  * out, and nothing in it can steer the terminal. */
 #include <stdint.h>

@@ -1,5 +1,4 @@
-// needs: webui/route.c webui/guard.c webui/files.c webui/sha256.c shared/err.c
-// needs: shared/json.c shared/utf8.c shared/log.c shared/clock.c shared/buf.c
+// folder: webui
 /* A request's method, path, query and Host, split at line breaks. Oracles: a
  * route's path is found again from its own text; a decoded value is UTF-8 and
  * within its bounds; a Host that is let in is one of ours. */
