@@ -1,4 +1,3 @@
-// needs: shared/jsonscan.c shared/json.c shared/utf8.c shared/err.c shared/buf.c
 /* jsonscan on any bytes; on valid JSON, what cJSON says. */
 #include <stdint.h>
 #include <stdlib.h>
