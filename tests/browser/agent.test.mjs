@@ -95,8 +95,8 @@ test('the story is told by turns that fold; its keys; the draft is kept', async 
   await turn(1).getByText('I write it.').waitFor();
   await turn(1).locator('.fact-good', { hasText: 'Say hello' }).waitFor();
   await turn(1).getByText('1,234 tok').waitFor();
-  await page.locator('.figures').getByText('/ 40').waitFor();
-  await page.locator('.figures').getByText('/ $3.00').waitFor();
+  await page.locator('.agent-figures').getByText('/ 40').waitFor();
+  await page.locator('.agent-figures').getByText('/ $3.00').waitFor();
   assert.equal(await control('Archive').getAttribute('aria-disabled'), 'true');
   assert.match(await control('Archive').getAttribute('title'), /only an agent that has ended/);
 
@@ -254,6 +254,30 @@ test('a million lines: quick, small, and any part of them', async () => {
   }
   await page.getByRole('button', { name: 'Follow' }).click();
   await turn(1).getByText('last line of all').waitFor();
+  // A line far away, by the server's search: its surroundings are shown, and all is reached from there.
+  await page.keyboard.press('/');
+  const searched = Date.now();
+  await page.keyboard.type('500000 ns=');
+  const hit = page.getByRole('list', { name: 'Found' }).getByRole('button').first();
+  await hit.waitFor();
+  console.log(`# search typed and answered in ${Date.now() - searched} ms`);
+  await page.keyboard.press('Enter');
+  const shown = log().locator('.said pre', { hasText: '500000 ns=' }).first();
+  await shown.waitFor();
+  await page.waitForFunction(() => CSS.highlights.get('found')?.size > 0);
+  assert.ok(await page.evaluate(() => {
+    const [range] = CSS.highlights.get('found');
+    const at = range.getBoundingClientRect();
+    const box = document.querySelector('.log-box').getBoundingClientRect();
+    return at.top >= box.top && at.bottom <= box.bottom;
+  }), 'the hit is in sight');
+  assert.equal(await turn(1).getByText('last line of all').count(), 0, 'only the surroundings are in the page');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Load more' }).click();
+  await turn(1).getByText('501000 ns=').first().waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: 'Follow' }).click();
+  await turn(1).getByText('last line of all').waitFor();
+
   await tab(/Terminal/).click();
   await page.locator('.xterm-rows').getByText('last line of all').waitFor();
   await tab(/Story/).click();

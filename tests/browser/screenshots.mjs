@@ -54,6 +54,42 @@ const SEARCH = `--- a/textkit/search.py
 +    return found
 `;
 
+// Three ways to the same end.
+const SORTS = [
+  { said: 'Sort in pieces that fit into memory and merge them.', text: `import heapq
+import tempfile
+
+
+def sort_file(lines, limit=100_000):
+    pieces = []
+    piece = []
+    for line in lines:
+        piece.append(line)
+        if len(piece) >= limit:
+            pieces.append(spill(sorted(piece)))
+            piece = []
+    pieces.append(iter(sorted(piece)))
+    return heapq.merge(*pieces)
+
+
+def spill(piece):
+    file = tempfile.TemporaryFile('w+')
+    file.writelines(piece)
+    file.seek(0)
+    return file
+` },
+  { said: 'Sort everything in memory: the files are small.', text: `def sort_file(lines):
+    return sorted(lines)
+` },
+  { said: 'Let sort(1) do it.', text: `import subprocess
+
+
+def sort_file(path):
+    done = subprocess.run(['sort', path], check=True, capture_output=True, text=True)
+    return done.stdout.splitlines(keepends=True)
+` },
+];
+
 const apply = (patch, sign) => patch.split('\n').slice(3).filter((line) => line[0] === ' ' || line[0] === sign).map((line) => line.slice(1)).join('\n') + '\n';
 const before = apply(SEARCH, '-');
 const after = apply(SEARCH, '+');
@@ -84,6 +120,11 @@ const SCRIPT = { turns: [
       { id: 'once', name: 'Allow once', kind: 'allow_once' }, { id: 'always', name: 'Always allow', kind: 'allow_always' },
       { id: 'no', name: 'Reject', kind: 'reject_once' }], allowed: [hang], rejected: [hang] } },
   ] },
+  // Each agent plays the script from its beginning: which of the three ways it goes is told by its number.
+  { match: 'Sort large files', steps: [
+    { run: `case $(( $(git branch --show-current | tr -dc 0-9) % 3 )) in ${SORTS.map(({ said, text }, i) =>
+      `${i}) cat >textkit/sort.py <<'END'\n${text}END\nsleep 0.${i * 3}; git add -A; git commit -qm '${said}';;`).join('\n')} esac` },
+    usage(9800, 940, 0.0121) ] },
   { match: 'Read old settings files', steps: [{ text: 'Reading the old format.\n' }, usage(3020, 150, 0.0031), { exit: 3 }] },
   { steps: [hang] },
 ] };
@@ -122,6 +163,8 @@ async function scene(stack) {
   await stack.untilState(waiting, 'waiting', 60000);
   const [working] = await create('Search long texts faster', { description: 'find_all in textkit/search.py is slow with many words. Make it read the text once.' });
   await stack.until((e) => e.kind === 'output' && String(e.body.text).includes('The old function'), 'the third turn', 60000, { agent: working });
+  const rivals = await create('Sort large files', { task: { manager: false, agents_per_task: 3, test_command: 'python3 -c "import textkit"', pull_request: false } });
+  for (const agent of rivals) await stack.untilState(agent, 'done', 60000);
   const [guide] = await create("Write the user's guide");
   await stack.until((e) => e.kind === 'turn', 'the guide to begin', 60000, { agent: guide });
   await create('Translate the messages');
@@ -130,17 +173,20 @@ async function scene(stack) {
     general: { agent_command: [], instructions: 'Keep changes small and write a test for each of them.' },
   });
   await stack.ask('agent.tell', { agent: working, text: 'Keep the old function, others call it.' });
-  return { working, waiting };
+  return { working, waiting, task: (await stack.ask('agent.show', { agent: rivals[0] })).task_id };
 }
 
-async function take(browser, stack, { working, waiting }) {
+async function take(browser, stack, { working, waiting, task }) {
   const origin = `http://localhost:${stack.port}`;
   const shots = [
     ['agents', '/', '.row'],
-    ['agent', `/agents/${working}`, '.log-box .fact'],
+    ['agent', `/agents/${working}`, '.turn-open .said'],
     ['question', `/agents/${waiting}`, '.question'],
-    ['turns', `/agents/${working}?tab=turns`, '.turn'],
+    ['terminal', `/agents/${working}?tab=terminal`, '.xterm-rows span'],
     ['changes', `/agents/${working}?tab=changes`, '.diff-rows'],
+    ['cost', `/agents/${working}?tab=cost`, '.u-over'],
+    ['details', `/agents/${working}?tab=details`, '.details-list'],
+    ['task', `/tasks/${task}`, '.versus .diff-rows'],
     ['new', '/new', '.create'],
     ['settings', '/settings', '.settings'],
   ];
@@ -153,7 +199,7 @@ async function take(browser, stack, { working, waiting }) {
     const page = await context.newPage();
     await page.goto(`${origin}/sign-in?token=${stack.token}`);
     for (const [name, where, ready] of shots) {
-      if (suffix === 'phone' && !name.startsWith('agent')) continue;
+      if (suffix === 'phone' && !['agents', 'agent', 'terminal', 'changes', 'task'].includes(name)) continue;
       await page.goto(origin + where);
       await page.locator(ready).first().waitFor();
       await page.locator('.connection-live').waitFor({ state: 'attached' });

@@ -143,8 +143,8 @@ test('a task from the form to its branch, watched live', async () => {
   const log = page.getByRole('log');
   await log.getByText('A file is wanted.').waitFor();
   await log.getByText('Say hello').first().waitFor();
-  await page.locator('.figures').getByText('$0.01').waitFor();
-  await page.locator('.figures').getByText('+2').waitFor();
+  await page.locator('.agent-figures').getByText('$0.01').waitFor();
+  await page.locator('.agent-figures').getByText('+2').waitFor();
 
   await page.getByRole('tab', { name: /Changes/ }).click();
   await page.locator('.diff-file', { hasText: 'hello.txt' }).locator('.diff-added', { hasText: 'world' }).waitFor();
@@ -155,7 +155,7 @@ test('a task from the form to its branch, watched live', async () => {
   await page.getByRole('tab', { name: /Story/ }).click();
   const turn = page.locator('[data-turn="1"]');
   await turn.getByText('1,234 tok').waitFor();
-  await turn.locator('.fact-prompt', { hasText: 'Say hello' }).waitFor();
+  await turn.locator('.turn-what', { hasText: 'Say hello' }).waitFor();
 
   await page.getByRole('navigation').getByRole('link', { name: 'Board' }).click();
   await row(id).locator('[data-state="done"]').waitFor();

@@ -123,7 +123,7 @@ export const api = {
   events: (id: number, kinds: readonly string[], range: EventRange) =>
     call<EventPage>('GET', `/agents/${id}/events${query({ kinds: kinds.join(','), ...range })}`),
   search: (id: number, q: string, after_line?: number) =>
-    call<{ hits: Hit[]; more: boolean }>('GET', `/agents/${id}/search${query({ q, limit: 100, after_line })}`),
+    call<{ hits: Hit[]; more: boolean; line: number }>('GET', `/agents/${id}/search${query({ q, limit: 100, after_line })}`),
   usage: (id: number) => call<Usage>('GET', `/agents/${id}/usage`),
   process: (id: number) => call<ProcessInfo>('GET', `/agents/${id}/process`),
   archive: (id: number, archived: boolean) =>

@@ -55,7 +55,7 @@ export function openScreen(parent: HTMLElement, options: Options): Screen {
     scrollback: SCROLLBACK,
     screenReaderMode: options.readable,
     smoothScrollDuration: 0,
-    minimumContrastRatio: 4.5,
+    minimumContrastRatio: matchMedia('(forced-colors: active), (prefers-contrast: more)').matches ? 7 : 4.5,
     theme: options.theme,
     allowProposedApi: false,
     logLevel: 'off',

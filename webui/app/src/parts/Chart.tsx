@@ -2,16 +2,11 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import css from 'uplot/dist/uPlot.min.css' with { type: 'text' };
+import { colors, onColors } from '../colors';
 import { adopt } from '../safe-document';
 import type { UsageSums } from '../types';
 
 let adopted = false;
-
-function colors(): Record<'in' | 'out' | 'dollars' | 'text' | 'line', string> {
-  const style = getComputedStyle(document.documentElement);
-  const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
-  return { in: color('busy'), out: color('late'), dollars: color('good'), text: color('text-soft'), line: color('line') };
-}
 
 const HEIGHT = 220;
 
@@ -32,22 +27,23 @@ export function Chart({ turns }: { turns: readonly (UsageSums & { turn: number }
     ];
     let chart: uPlot;
     const make = (): void => {
-      const color = colors();
+      const read = colors();
+      const color = { in: read('busy'), out: read('late'), dollars: read('good'), text: read('text-soft'), line: read('line') };
       const axis = { stroke: color.text, grid: { stroke: color.line, width: 1 }, ticks: { stroke: color.line, width: 1 }, font: '12px system-ui, sans-serif' };
       const bars = uPlot.paths.bars?.({ size: [0.7, 40] });
       chart = new uPlot(
         {
           width: current.clientWidth,
           height: HEIGHT,
-          legend: { live: true },
-          cursor: { drag: { x: false, y: false } },
+          legend: { live: false },
+          cursor: { show: false },
           scales: {
             x: { time: false, range: (_, min, max) => [min - 0.7, max + 0.7] },
             tokens: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
             dollars: { range: (_, __, max) => [0, Math.max(0.0001, max * 1.05)] },
           },
           axes: [
-            { ...axis, values: (_, all) => all.map((one) => (Number.isInteger(one) ? String(one) : '')) },
+            { ...axis, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], values: (_, all) => all.map(String) },
             { ...axis, scale: 'tokens', size: 60, values: (_, all) => all.map((one) => (one >= 1000 ? `${one / 1000}k` : String(one))) },
             { ...axis, scale: 'dollars', side: 1, size: 70, grid: { show: false }, values: (_, all) => all.map((one) => `$${Number(one.toFixed(4))}`) },
           ],
@@ -69,11 +65,10 @@ export function Chart({ turns }: { turns: readonly (UsageSums & { turn: number }
     };
     const sizes = new ResizeObserver(() => chart.setSize({ width: current.clientWidth, height: HEIGHT }));
     sizes.observe(current);
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    scheme.addEventListener('change', again);
+    const stopColors = onColors(again);
     return () => {
       sizes.disconnect();
-      scheme.removeEventListener('change', again);
+      stopColors();
       chart.destroy();
     };
   }, [turns]);

@@ -86,6 +86,8 @@ export function Find({ watch, onShow, onClose, children }: Props) {
   // What was searched for last; "" while nothing is.
   const answered = useSignal('');
   const error = useSignal('');
+  // The line up to which was searched.
+  const looked = useRef(-1);
 
   useEffect(() => {
     const q = query.value.trim();
@@ -97,22 +99,28 @@ export function Find({ watch, onShow, onClose, children }: Props) {
       return;
     }
     let current = true;
-    const timer = setTimeout(() => {
-      api.search(watch.id, q).then(
-        (page) => {
+    const search = async (): Promise<void> => {
+      try {
+        // A long output is looked through in steps: until something is found.
+        for (let after: number | undefined; current; ) {
+          const page = await api.search(watch.id, q, after);
           if (!current) return;
+          after = Math.max(page.line, page.hits.at(-1)?.line ?? -1);
+          looked.current = after;
           hits.value = page.hits;
           more.value = page.more;
-          answered.value = q;
           error.value = '';
-        },
-        (cause: unknown) => {
-          if (!current) return;
-          hits.value = [];
-          error.value = cause instanceof ApiError ? cause.message : String(cause);
-        },
-      );
-    }, PAUSE_MS);
+          if (page.more && !page.hits.length) continue;
+          answered.value = q;
+          return;
+        }
+      } catch (cause) {
+        if (!current) return;
+        hits.value = [];
+        error.value = cause instanceof ApiError ? cause.message : String(cause);
+      }
+    };
+    const timer = setTimeout(() => void search(), PAUSE_MS);
     return () => {
       current = false;
       clearTimeout(timer);
@@ -120,8 +128,9 @@ export function Find({ watch, onShow, onClose, children }: Props) {
   }, [query.value, watch]);
 
   const loadMore = async (): Promise<void> => {
-    const page = await api.search(watch.id, answered.value, hits.value.at(-1)?.line).catch(() => null);
+    const page = await api.search(watch.id, answered.value, looked.current).catch(() => null);
     if (!page) return;
+    looked.current = Math.max(page.line, page.hits.at(-1)?.line ?? -1);
     hits.value = [...hits.value, ...page.hits];
     more.value = page.more;
   };

@@ -18,7 +18,7 @@ import { Find, mark } from './Find';
 const NEAR_END_PX = 48;
 
 const CHANNELS: Record<string, string> = { thought: 'thought', tool: 'output', log: 'notice', stderr: 'stderr' };
-const SOURCES: Record<string, string> = { task: 'the task', manager: 'the manager', person: 'you', test: 'failed tests' };
+const SOURCES: Record<string, string> = { task: 'task', manager: 'manager', person: 'you', test: 'tests' };
 export const STOPS: Record<string, string> = {
   end_turn: 'ended',
   cancelled: 'cancelled',
@@ -135,6 +135,12 @@ function Section({ number, turn, opening, group, open, before, after, watch, onE
           <button type="button" class="turn-fold" aria-expanded={open} onClick={fold}>
             <span class="turn-caret" aria-hidden="true" />
             <span class="turn-name">{number ? `Turn ${number}` : 'Start'}</span>
+            {turn && (
+              <span class={`turn-source turn-source-${turn.source}`}>
+                <span class="hidden">from </span>
+                {SOURCES[turn.source] ?? plainLine(turn.source)}
+              </span>
+            )}
             <span class="turn-what">{number ? prompt || '…' : 'The workspace is made, the manager plans'}</span>
           </button>
         </h2>
@@ -143,9 +149,9 @@ function Section({ number, turn, opening, group, open, before, after, watch, onE
       </div>
       {open && (
         <div class="turn-body">
-          {turn && (
+          {turn && whole.trim() !== prompt && (
             <div class="fact fact-prompt-row">
-              <span class="fact-label">from {SOURCES[turn.source] ?? plainLine(turn.source)}</span>
+              <span class="fact-label">prompt</span>
               <pre class="fact-main fact-prompt">{whole}</pre>
             </div>
           )}

@@ -1,6 +1,7 @@
 // The agent's output as it came, in a terminal: the last lines, then live.
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { colors, isDark, onColors } from '../colors';
 import { useKeys } from '../keys';
 import { keep, kept } from '../kept';
 import { lastLines, LINES_FIRST, Output, Writer } from '../raw';
@@ -10,9 +11,8 @@ import type { Watch } from '../watch';
 import { Confirm } from './Confirm';
 
 function themeOf(): Record<string, string> {
-  const style = getComputedStyle(document.documentElement);
-  const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
-  const dark = matchMedia('(prefers-color-scheme: dark)').matches ? document.documentElement.dataset['theme'] !== 'light' : document.documentElement.dataset['theme'] === 'dark';
+  const color = colors();
+  const dark = isDark(color);
   return {
     background: color('surface'),
     foreground: color('text'),
@@ -105,15 +105,10 @@ export function TerminalView({ watch }: { watch: Watch }) {
     screen.current = mine;
     output.current = new Output(watch.id);
     const stop = output.current.follow(watch, (event) => mine.write(writer.current.write(event)));
-    const colors = matchMedia('(prefers-color-scheme: dark)');
-    const recolor = (): void => mine.theme(themeOf());
-    colors.addEventListener('change', recolor);
-    const chosen = new MutationObserver(recolor);
-    chosen.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
+    const stopColors = onColors(() => mine.theme(themeOf()));
     return () => {
       stop();
-      colors.removeEventListener('change', recolor);
-      chosen.disconnect();
+      stopColors();
       mine.close();
       screen.current = null;
     };

@@ -62,7 +62,7 @@ function Steps({ progress }: { progress: Progress }) {
 function Limited({ name, used, allowed, share, title }: { name: string; used: string; allowed: string; share: number; title?: string }) {
   const near = share >= 0.8;
   return (
-    <div class={allowed ? 'figure figure-limited' : 'figure'}>
+    <div class={allowed ? 'agent-figure agent-figure-limited' : 'agent-figure'}>
       <dt>{name}</dt>
       <dd title={title}>
         {used}
@@ -96,7 +96,7 @@ function Figures({ agent, watch }: { agent: Agent; watch: Watch }) {
   const minutes = limits?.minutes || defaults.minutes || 0;
   const money = limits?.dollars || defaults.dollars || 0;
   return (
-    <dl class="figures">
+    <dl class="agent-figures">
       <Limited name="Turns" used={count(agent.turn)} allowed={turns ? count(turns) : ''} share={turns ? agent.turn / turns : 0} />
       <Minutes agent={agent} allowed={minutes} />
       <Limited
@@ -106,20 +106,20 @@ function Figures({ agent, watch }: { agent: Agent; watch: Watch }) {
         share={money ? agent.dollars / money : 0}
         title={exactDollars(agent.dollars)}
       />
-      <div class="figure">
+      <div class="agent-figure">
         <dt>Tokens</dt>
         <dd title={`${agent.tokens_in} in, ${agent.tokens_out} out`}>
           {count(agent.tokens_in)} <small>in</small> {count(agent.tokens_out)} <small>out</small>
         </dd>
       </div>
-      <div class="figure">
+      <div class="agent-figure">
         <dt>Changes</dt>
         <dd>
           <Changes added={agent.added} removed={agent.removed} />
           {agent.files > 0 && <small> in {plural(agent.files, 'file')}</small>}
         </dd>
       </div>
-      <div class="figure">
+      <div class="agent-figure">
         <dt>Tests</dt>
         <dd>
           <Tests result={agent.tests} />

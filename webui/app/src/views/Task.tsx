@@ -67,7 +67,7 @@ function Card({ agent, best, winner, judgement, busy, onPick, onUnpick }: CardPr
         {won && <span class="rival-mark">★ winner</span>}
         {agent.archived && <span class="archived">archived</span>}
       </div>
-      <p class="rival-said">{plainLine(agent.progress) || sentence(plainLine(agent.reason)) || <span class="none">nothing to tell yet</span>}</p>
+      <p class="rival-said">{plainLine(agent.progress) || sentence(plainLine(agent.reason)) || plainLine(agent.last_line ?? '') || <span class="none">nothing to tell yet</span>}</p>
       <dl class="rival-figures">
         <div>
           <dt>Tests</dt>
