@@ -20,6 +20,14 @@
 							     "DESC,repository,model,role "         \
 							     "LIMIT " VIEWS_COSTS_MAX
 
+/* Behind an INSERT of one call. */
+#define VIEWS_COSTS_ADD                                                                            \
+	" ON CONFLICT(day,repository,model,role) DO UPDATE SET calls=calls+1,"                     \
+	"tokens_in=tokens_in+excluded.tokens_in,tokens_out=tokens_out+excluded.tokens_out,"        \
+	"tokens_cached=tokens_cached+excluded.tokens_cached,dollars=CASE WHEN "                    \
+	"excluded.dollars IS NULL THEN dollars ELSE coalesce(dollars,0)+excluded.dollars END,"     \
+	"unpriced=unpriced+excluded.unpriced"
+
 /* Bodies without what is long: patches, whole prompts, outputs of tests. */
 #define VIEWS_ACTIVITY_BODY                                                                        \
 	"CASE kind WHEN 'diff' THEN json_remove(body,'$.patch')"                                   \

@@ -71,6 +71,14 @@ int call_agent_permission(struct call *c, const cJSON *params, cJSON **result, s
 int call_agent_stop(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_archive(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_repository_check(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_repository_issues(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_key_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_model_test(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_goal_split(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_task_judge(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_task_unpick(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_repository_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_activity_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_costs_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);
@@ -79,7 +87,8 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 
 /* Puts an ended agent out of the lists, or back, in the open transaction. ERR_CONFLICT. */
-int agent_archive(struct supervisor *s, struct member *m, bool archived, struct err *e);
+int agent_archive(
+	struct supervisor *s, struct member *m, enum store_archived archived, struct err *e);
 
 /* AGENT_DO_REMOVE: the agent's worker is gone. */
 void call_agent_remove(struct supervisor *s, struct member *m);

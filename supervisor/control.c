@@ -41,6 +41,24 @@ static const struct json_field f_agent_list[] = {
 	{"archived", JSON_BOOL, false, 0, 0},
 };
 static const struct json_field f_archive[] = {AGENT, {"archived", JSON_BOOL, true, 0, 0}};
+static const struct json_field f_repository_check[] = {
+	{"repository", JSON_STRING, true, 1, 2047},
+	{"base", JSON_STRING, false, 0, 255},
+};
+static const struct json_field f_issues[] = {
+	{"repository", JSON_STRING, true, 1, 2047},
+	{"state", JSON_STRING, false, 1, 8},
+	{"page", JSON_INT, false, 1, 1000},
+};
+static const struct json_field f_model_test[] = {{"model", JSON_STRING, true, 1, 255}};
+static const struct json_field f_split[] = {
+	{"repository", JSON_STRING, true, 1, 2047},
+	{"base", JSON_STRING, false, 0, 255},
+	{"goal", JSON_STRING, true, 1, EVENT_TEXT_MAX},
+	{"tasks", JSON_INT, false, 1, 20},
+};
+static const struct json_field f_task[] = {{"task", JSON_INT, true, 1, ID_MAX}};
+static const struct json_field f_pick[] = {{"task", JSON_INT, true, 1, ID_MAX}, AGENT};
 static const struct json_field f_costs[] = {
 	{"from", JSON_INT, false, 0, ID_MAX},
 	{"to", JSON_INT, false, 0, ID_MAX},
@@ -110,6 +128,14 @@ static const struct method methods[] = {
 	{"agent.retry", call_agent_retry, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.permission", call_agent_permission, METHOD_WRITE, FIELDS(f_permission)},
 	{"agent.archive", call_agent_archive, METHOD_WRITE, FIELDS(f_archive)},
+	{"repository.check", call_repository_check, METHOD_LATER, FIELDS(f_repository_check)},
+	{"repository.issues", call_repository_issues, METHOD_LATER, FIELDS(f_issues)},
+	{"key.list", call_key_list, METHOD_LATER, NULL, 0},
+	{"model.test", call_model_test, METHOD_LATER, FIELDS(f_model_test)},
+	{"goal.split", call_goal_split, METHOD_LATER, FIELDS(f_split)},
+	{"task.judge", call_task_judge, METHOD_LATER, FIELDS(f_task)},
+	{"task.pick", call_task_pick, METHOD_WRITE, FIELDS(f_pick)},
+	{"task.unpick", call_task_unpick, METHOD_WRITE, FIELDS(f_task)},
 	{"repository.list", call_repository_list, METHOD_READ, NULL, 0},
 	{"activity.list", call_activity_list, METHOD_READ, FIELDS(f_activity)},
 	{"costs.list", call_costs_list, METHOD_READ, FIELDS(f_costs)},

@@ -215,21 +215,23 @@ int call_agent_stop(struct call *c, const cJSON *params, cJSON **result, struct 
 	return tx_change(c->s, m, &in, e);
 }
 
-int agent_archive(struct supervisor *s, struct member *m, bool archived, struct err *e)
+int agent_archive(
+	struct supervisor *s, struct member *m, enum store_archived archived, struct err *e)
 {
+	const struct agent *a = m->touched ? &m->next : &m->agent;
 	cJSON *body;
 	bool changed;
 
-	if (archived && !agent_state_ended(m->agent.state))
+	if (archived && !agent_state_ended(a->state))
 		return err_set(e, ERR_CONFLICT,
 			"agent %lld is %s: only one that has ended can be archived; stop it first",
-			(long long)m->id, agent_state_word(m->agent.state));
+			(long long)m->id, agent_state_word(a->state));
 	if (store_agent_archive(s->store, m->id, archived, &changed, e) < 0)
 		return -1;
 	if (!changed)
 		return 0;
 	body = cJSON_CreateObject();
-	cJSON_AddBoolToObject(body, "archived", archived);
+	cJSON_AddBoolToObject(body, "archived", archived != STORE_LISTED);
 	return tx_event(s, "agent", m->id, EVENT_ARCHIVE, body, e);
 }
 
@@ -240,7 +242,8 @@ int call_agent_archive(struct call *c, const cJSON *params, cJSON **result, stru
 	if (!m)
 		return -1;
 	*result = cJSON_CreateObject();
-	return agent_archive(c->s, m, json_bool(params, "archived", true), e);
+	return agent_archive(
+		c->s, m, json_bool(params, "archived", true) ? STORE_ARCHIVED : STORE_LISTED, e);
 }
 
 int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct err *e)
@@ -254,7 +257,7 @@ int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct
 	*result = cJSON_CreateObject();
 	/* What works is never out of sight. */
 	if (tx_change(c->s, m, &in, e) == 0)
-		return agent_archive(c->s, m, false, e);
+		return agent_archive(c->s, m, STORE_LISTED, e);
 	return err_wrap(e, "only an agent that has failed, was stopped, or is done without a pull "
 			   "request can be retried");
 }

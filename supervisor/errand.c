@@ -92,6 +92,13 @@ static void on_done(void *arg, int code)
 	finish(r);
 }
 
+static uint64_t deadline(const struct errand *r)
+{
+	bool advice = strcmp(r->kind, "split") == 0 || strcmp(r->kind, "judge") == 0;
+
+	return advice ? ERRAND_ADVICE_MS : ERRAND_DEADLINE_MS;
+}
+
 static void on_time(uv_timer_t *t)
 {
 	struct errand *r = t->data;
@@ -103,7 +110,7 @@ static void on_time(uv_timer_t *t)
 	err_set(&r->failure, ERR_UNAVAILABLE,
 		"it took longer than %d s to find out; check the address and the network, and try "
 		"again",
-		ERRAND_DEADLINE_MS / 1000);
+		(int)(deadline(r) / 1000));
 	child_end(r->child, 1000);
 }
 
@@ -122,7 +129,7 @@ static void start(struct errand *r)
 		child_end(r->child, 0);
 	child_close_stdin(r->child);
 	crash_point(CRASH_ERRAND_STARTED);
-	uv_timer_start(&r->timer, on_time, ERRAND_DEADLINE_MS, 0);
+	uv_timer_start(&r->timer, on_time, deadline(r), 0);
 }
 
 static void next_errand(struct supervisor *s)

@@ -9,7 +9,8 @@
 
 #define ERRANDS_AT_ONCE 4
 #define ERRAND_DEADLINE_MS 60000
-#define ERRAND_ANSWER_MAX (64 * 1024)
+#define ERRAND_ADVICE_MS 240000 /* the same when a model is asked for advice */
+#define ERRAND_ANSWER_MAX (512 * 1024)
 
 struct errand;
 struct supervisor;

@@ -167,9 +167,11 @@ static int take_all(struct supervisor *s, bool durable, struct err *e)
 			return -1;
 	}
 	for (m = s->touched; m; m = m->touched_next) {
-		if (!m->lines || !m->lines->changed)
-			continue;
-		if (store_lines_save(s->store, m->id, m->lines, e) < 0)
+		if (m->lines && m->lines->changed &&
+			store_lines_save(s->store, m->id, m->lines, e) < 0)
+			return -1;
+		if (m->next.state != m->agent.state && agent_state_ended(m->next.state) &&
+			pick_ended(s, m, e) < 0)
 			return -1;
 	}
 	/* The events themselves tell how far they go: the row need not be written for each. */

@@ -95,8 +95,12 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 int store_agent_state(struct store *s, int64_t agent, const char *state, const char *reason,
 	bool ended, int64_t at_ms, struct err *e);
 /* *changed: it was not so before. */
+enum store_archived { STORE_LISTED, STORE_ARCHIVED, STORE_ARCHIVED_BY_PICK };
 int store_agent_archive(
-	struct store *s, int64_t agent, bool archived, bool *changed, struct err *e);
+	struct store *s, int64_t agent, enum store_archived archived, bool *changed, struct err *e);
+/* Agents of the task; those that a pick archived alone if picked. The caller frees *ids. */
+int store_task_agents(
+	struct store *s, int64_t task, bool picked, int64_t **ids, size_t *n, struct err *e);
 int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e);
 /* pid 0: none runs. */
 int store_agent_pid(struct store *s, int64_t agent, int64_t pid, int64_t started, struct err *e);
@@ -126,6 +130,18 @@ cJSON *store_task_list(
 	struct store *s, int64_t after, const struct store_defaults *d, bool *more, struct err *e);
 /* Arrays of rows as docs/protocol.md has them. */
 cJSON *store_repositories(struct store *s, struct err *e);
+/* Costs of a call that no agent made; dollars < 0: price unknown. */
+struct store_cost {
+	const char *repository, *model, *role;
+	int64_t tokens_in, tokens_out, tokens_cached;
+	double dollars;
+};
+int store_cost_add(struct store *s, const struct store_cost *c, int64_t at_ms, struct err *e);
+/* Body of the agent's newest diff event; the caller's; NULL: none. */
+char *store_diff_body(struct store *s, int64_t agent);
+/* The task's winner: 0 none. ERR_NOT_FOUND. */
+int store_task_winner(struct store *s, int64_t task, int64_t *winner, struct err *e);
+int store_task_pick(struct store *s, int64_t task, int64_t winner, struct err *e);
 cJSON *store_costs(struct store *s, int64_t from_ms, int64_t to_ms, struct err *e);
 /* Newest first, below `before` (0: the end), never output; agent, task 0: all; kinds: a JSON
  * list of words, NULL: all. */

@@ -110,15 +110,7 @@ static int usage(const struct fact *f, struct err *e)
 		    "INSERT INTO costs SELECT " VIEWS_DAY(
 			    "?2") ",t.repository,?3,?4,1,?5,?6,?7,?8,"
 				  "?8 IS NULL FROM agents a JOIN tasks t ON t.id=a.task_id WHERE "
-				  "a.id=?1"
-				  " ON CONFLICT(day,repository,model,role) DO UPDATE SET "
-				  "calls=calls+1,"
-				  "tokens_in=tokens_in+excluded.tokens_in,"
-				  "tokens_out=tokens_out+excluded.tokens_out,"
-				  "tokens_cached=tokens_cached+excluded.tokens_cached,"
-				  "dollars=CASE WHEN excluded.dollars IS NULL THEN dollars ELSE "
-				  "coalesce(dollars,0)+excluded.dollars "
-				  "END,unpriced=unpriced+excluded.unpriced",
+				  "a.id=?1" VIEWS_COSTS_ADD,
 		    cJSON_IsNumber(dollars) ? "iibbiiid" : "iibbiiin", f->agent, f->at, model,
 		    model_len, role, role_len, count(f, "tokens_in"), count(f, "tokens_out"),
 		    count(f, "tokens_cached"), price) < 0)

@@ -260,11 +260,11 @@ cJSON *store_agent_list(struct store *s, const char *state, int64_t task, bool a
 {
 	sqlite3_stmt *q =
 		task ? store_query(s, e,
-			       AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3 AND a.archived<=?4"
+			       AGENT_COLUMNS "WHERE a.task_id=?1 AND a.id>?3 AND a.archived<=2*?4"
 					     " AND(?2 IS NULL OR a.state=?2) ORDER BY a.id",
 			       "isii", task, state, after, (int64_t)archived)
 		     : store_query(s, e,
-			       AGENT_COLUMNS "WHERE a.id>?2 AND a.archived<=?3"
+			       AGENT_COLUMNS "WHERE a.id>?2 AND a.archived<=2*?3"
 					     " AND(?1 IS NULL OR a.state=?1) ORDER BY a.id",
 			       "sii", state, after, (int64_t)archived);
 	cJSON *all = cJSON_CreateArray();

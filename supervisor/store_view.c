@@ -1,4 +1,7 @@
 /* What people ask about everything: repositories, costs, what happened. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "shared/json.h"
 #include "shared/views.h"
 #include "supervisor/store_sql.h"
@@ -79,4 +82,54 @@ cJSON *store_activity(struct store *s, int64_t before, int64_t agent, int64_t ta
 		return all;
 	cJSON_Delete(all);
 	return NULL;
+}
+
+char *store_diff_body(struct store *s, int64_t agent)
+{
+	sqlite3_stmt *q = store_query(s, NULL,
+		"SELECT body FROM diffs d JOIN events v ON v.id=d.event_id WHERE d.agent_id=?", "i",
+		agent);
+	char *body = NULL;
+
+	if (q && store_step(s, q, NULL) == 1) {
+		body = strdup((const char *)sqlite3_column_text(q, 0));
+		sqlite3_reset(q);
+		if (!body)
+			abort();
+	}
+	return body;
+}
+
+int store_task_winner(struct store *s, int64_t task, int64_t *winner, struct err *e)
+{
+	sqlite3_stmt *q =
+		store_query(s, e, "SELECT coalesce(winner,0) FROM tasks WHERE id=?", "i", task);
+	int got = q ? store_step(s, q, e) : -1;
+
+	if (got == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no task %lld", (long long)task);
+	if (got == 1) {
+		*winner = sqlite3_column_int64(q, 0);
+		sqlite3_reset(q);
+	}
+	return got < 0 ? -1 : 0;
+}
+
+int store_task_agents(
+	struct store *s, int64_t task, bool picked, int64_t **ids, size_t *n, struct err *e)
+{
+	sqlite3_stmt *q = store_query(s, e,
+		"SELECT id FROM agents WHERE task_id=?1 AND(?2=0 OR archived=2) ORDER BY id", "ii",
+		task, (int64_t)picked);
+	int got = q ? 1 : -1;
+
+	*n = 0;
+	*ids = NULL;
+	while (q && (got = store_step(s, q, e)) == 1) {
+		*ids = realloc(*ids, (*n + 1) * sizeof(**ids));
+		if (!*ids)
+			abort();
+		(*ids)[(*n)++] = sqlite3_column_int64(q, 0);
+	}
+	return got;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shared/json.h"
+#include "shared/views.h"
 #include "supervisor/store_sql.h"
 
 #define COMMANDS_ANSWER_MAX (512 * 1024)
@@ -106,13 +107,29 @@ int store_agent_state(struct store *s, int64_t agent, const char *state, const c
 		"issii", agent, state, reason, (int64_t)ended, at_ms);
 }
 
-int store_agent_archive(struct store *s, int64_t agent, bool archived, bool *changed, struct err *e)
+int store_agent_archive(
+	struct store *s, int64_t agent, enum store_archived archived, bool *changed, struct err *e)
 {
-	if (store_exec(s, e, "UPDATE agents SET archived=?2 WHERE id=?1 AND archived<>?2", "ii",
-		    agent, (int64_t)archived) < 0)
+	if (store_exec(s, e, "UPDATE agents SET archived=?2 WHERE id=?1 AND (archived=0)<>(?2=0)",
+		    "ii", agent, (int64_t)archived) < 0)
 		return -1;
 	*changed = sqlite3_changes(s->db) > 0;
 	return 0;
+}
+
+int store_task_pick(struct store *s, int64_t task, int64_t winner, struct err *e)
+{
+	return store_exec(
+		s, e, "UPDATE tasks SET winner=nullif(?2,0) WHERE id=?1", "ii", task, winner);
+}
+
+int store_cost_add(struct store *s, const struct store_cost *c, int64_t at_ms, struct err *e)
+{
+	return store_exec(s, e,
+		"INSERT INTO costs VALUES(" VIEWS_DAY(
+			"?1") ",?2,?3,?4,1,?5,?6,?7,?8,?8 IS NULL)" VIEWS_COSTS_ADD,
+		c->dollars < 0 ? "isssiiin" : "isssiiid", at_ms, c->repository, c->model, c->role,
+		c->tokens_in, c->tokens_out, c->tokens_cached, c->dollars);
 }
 
 int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e)

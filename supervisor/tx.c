@@ -90,7 +90,9 @@ static int tell_state(struct supervisor *s, struct member *m, const char *reason
 		cJSON_Delete(body);
 		return -1;
 	}
-	return tx_event(s, "agent", m->id, EVENT_STATE, body, e);
+	if (tx_event(s, "agent", m->id, EVENT_STATE, body, e) < 0)
+		return -1;
+	return agent_state_ended(m->next.state) ? pick_ended(s, m, e) : 0;
 }
 
 int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid, struct err *e)

@@ -34,6 +34,9 @@ int tx_command(
 int tx_event(struct supervisor *s, const char *stream, int64_t subject, enum event_kind kind,
 	cJSON *body, struct err *e);
 
+/* An agent has ended: archived if another of its task was picked (control_pick.c). */
+int pick_ended(struct supervisor *s, struct member *m, struct err *e);
+
 /* Event `worker`: the agent's worker process has started or ended (m->exit_code). */
 int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid, struct err *e);
 

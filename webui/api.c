@@ -186,13 +186,19 @@ static void get_task(const struct api *a, struct http_exchange *x, int64_t id)
 	struct err e;
 	cJSON *task = store_task(a->store, id, &e);
 	cJSON *agents = task ? store_agents(a->store, &all, id, true, &e) : NULL;
+	_cleanup_free_ char *judgement = agents ? store_judgement(a->store, id, &e) : NULL;
 
-	if (!agents) {
+	if (!agents || (!judgement && e.kind != ERR_NONE)) {
 		cJSON_Delete(task);
+		cJSON_Delete(agents);
 		reply_failure(x, &e);
 		return;
 	}
 	cJSON *body = cJSON_CreateObject();
+	cJSON_AddItemToObject(body, "winner", cJSON_Duplicate(json_get(task, "winner"), true));
+	if (!json_get(task, "winner"))
+		cJSON_AddNullToObject(body, "winner");
+	cJSON_AddRawToObject(body, "judgement", judgement ? judgement : "null");
 	cJSON_AddItemToObject(body, "task", task);
 	cJSON_AddItemToObject(body, "agents", agents);
 	reply_json(x, 200, body);
@@ -498,6 +504,16 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 		return get_events(a, x, id);
 	case ROUTE_USAGE:
 		return get_usage(a, x, id);
+	case ROUTE_REPOSITORY_CHECK:
+	case ROUTE_REPOSITORY_ISSUES:
+	case ROUTE_MODEL_TEST:
+	case ROUTE_GOAL_SPLIT:
+	case ROUTE_TASK_JUDGE:
+	case ROUTE_TASK_PICK:
+	case ROUTE_TASK_UNPICK:
+		return api_asking(a, x, route, id);
+	case ROUTE_KEYS:
+		return api_keys(a, x);
 	case ROUTE_OUTPUT:
 		return api_output(a, x, id);
 	case ROUTE_SEARCH:

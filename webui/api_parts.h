@@ -21,6 +21,10 @@ void api_ask(const struct api *a, struct http_exchange *x, const char *method, i
 void api_ask_agent(const struct api *a, struct http_exchange *x, const char *method, int64_t id,
 	const struct json_field *fields, size_t n);
 
+/* api_ask.c */
+void api_asking(const struct api *a, struct http_exchange *x, enum route route, int64_t id);
+void api_keys(const struct api *a, struct http_exchange *x);
+
 /* api_output.c */
 void api_output(const struct api *a, struct http_exchange *x, int64_t id);
 void api_search(const struct api *a, struct http_exchange *x, int64_t id);

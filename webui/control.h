@@ -7,8 +7,9 @@
 
 #include "shared/err.h"
 
-#define CONTROL_QUICK_MS 10000 /* for an answer that needs no outside party */
-#define CONTROL_SLOW_MS 75000  /* task.create: its errand has 60 s */
+#define CONTROL_QUICK_MS 10000	 /* for an answer that needs no outside party */
+#define CONTROL_ADVICE_MS 250000 /* for what a model is asked first */
+#define CONTROL_SLOW_MS 75000	 /* task.create: its errand has 60 s */
 
 struct control;
 

@@ -37,6 +37,14 @@
 	X(COSTS, "GET", "/costs")                                                                  \
 	X(OUTPUT, "GET", "/agents/{id}/output")                                                    \
 	X(SEARCH, "GET", "/agents/{id}/search")                                                    \
+	X(REPOSITORY_CHECK, "POST", "/repositories/check")                                         \
+	X(REPOSITORY_ISSUES, "POST", "/repositories/issues")                                       \
+	X(MODEL_TEST, "POST", "/models/test")                                                      \
+	X(KEYS, "GET", "/keys")                                                                    \
+	X(GOAL_SPLIT, "POST", "/goals/split")                                                      \
+	X(TASK_JUDGE, "POST", "/tasks/{id}/judge")                                                 \
+	X(TASK_PICK, "POST", "/tasks/{id}/pick")                                                   \
+	X(TASK_UNPICK, "POST", "/tasks/{id}/unpick")                                               \
 	X(CONFIG, "GET", "/config")                                                                \
 	X(CONFIG_SET, "PATCH", "/config")                                                          \
 	X(STREAM, "GET", "/events")                                                                \

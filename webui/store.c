@@ -342,8 +342,9 @@ cJSON *store_agents(
 	char sql[2 * SQL_MAX], list[256];
 
 	snprintf(sql, sizeof sql,
-		AGENT_SELECT "WHERE (?1 = 0 OR task_id = ?1) AND archived <= ?2%s ORDER BY a.id "
-			     "LIMIT %d",
+		AGENT_SELECT
+		"WHERE (?1 = 0 OR task_id = ?1) AND archived <= 2 * ?2%s ORDER BY a.id "
+		"LIMIT %d",
 		store_in_list("state", states, list, sizeof list), STORE_AGENTS_MAX);
 	sqlite3_stmt *st = store_begin(s, e, sql, "ii", task, (int64_t)archived);
 	if (st)

@@ -71,6 +71,8 @@ cJSON *store_usage(struct store *s, int64_t agent, struct err *e);
 /* Body of the newest diff event, NUL-terminated, the caller's; NULL with
  * ERR_NOT_FOUND if the agent is unknown, and with ERR_NONE if it has no diff yet. */
 char *store_diff(struct store *s, int64_t agent, struct err *e);
+/* Body of the newest judgement event, the caller's; NULL with ERR_NONE: there is none. */
+char *store_judgement(struct store *s, int64_t task, struct err *e);
 /* {"models": {role: model}, "general": {key: value}} as far as stored. */
 cJSON *store_config(struct store *s, struct err *e);
 /* Rows of earlier tasks' repositories and of costs (docs/protocol.md); 0: open. */

@@ -2,6 +2,7 @@
 #include "shared/views.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "webui/store_sql.h"
 
@@ -55,4 +56,25 @@ int store_activity(struct store *s, const struct store_activity *a, store_event_
 	*more = row > 0;
 	store_end(s, st);
 	return row < 0 ? -1 : 0;
+}
+
+char *store_judgement(struct store *s, int64_t task, struct err *e)
+{
+	sqlite3_stmt *st = store_begin(s, e,
+		"SELECT body FROM events WHERE stream = 'task' AND subject = ? AND kind = "
+		"'judgement' "
+		"ORDER BY id DESC LIMIT 1",
+		"i", task);
+	char *body = NULL;
+	int row;
+
+	if (!st)
+		return NULL;
+	row = store_next(s, st, e);
+	if (row > 0)
+		body = strdup((const char *)sqlite3_column_text(st, 0));
+	else if (row == 0)
+		e->kind = ERR_NONE;
+	store_end(s, st);
+	return body;
 }

@@ -18,15 +18,32 @@
 #include "shared/giturl.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "shared/model.h"
 #include "worker/errand_github.h"
+#include "worker/errand_parts.h"
 #include "worker/instance.h"
 #include "worker/workspace.h"
 
 #define PERMANENT 100
+#define BRANCHES_BYTES (128 * 1024) /* of names of branches answered */
 
-/* Fills answer, or e and the field of the question that is wrong (may be NULL). */
-typedef int (*errand_fn)(const struct paths *paths, const cJSON *question, cJSON *answer,
-	const char **field, struct err *e);
+struct dotenv *errand_keys(const struct paths *paths, struct err *e)
+{
+	char env_file[PATHS_MAX + 8];
+
+	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);
+	return dotenv_load(env_file, e);
+}
+
+struct workspace_auth errand_auth(const struct paths *paths, const struct dotenv *keys)
+{
+	return (struct workspace_auth){
+		.token = dotenv_get(keys, "GITHUB_TOKEN"),
+		.api_url = dotenv_get(keys, "GITHUB_API_URL"),
+		.token_host = dotenv_get(keys, "HUNDREDX_TOKEN_HOST"),
+		.home = paths->home,
+	};
+}
 
 static cJSON *read_question(struct err *e)
 {
@@ -104,8 +121,11 @@ static int check(const struct paths *paths, const cJSON *question, cJSON *answer
 		{.name = "aider_arguments", .type = JSON_STRING, .max = ERRAND_QUESTION_MAX},
 		{.name = "local_repositories", .type = JSON_BOOL},
 		{.name = "agent_command", .type = JSON_ARRAY},
+		{.name = "branches", .type = JSON_BOOL},
 	};
-	char env_file[PATHS_MAX + 8], branch[256], head[41];
+	char branch[256], head[41], own[256];
+	bool list = json_bool(question, "branches", false);
+	cJSON *branches = NULL;
 	struct dotenv *keys;
 	struct giturl url;
 	int r;
@@ -117,27 +137,22 @@ static int check(const struct paths *paths, const cJSON *question, cJSON *answer
 		    json_bool(question, "local_repositories", false), &url, e) < 0)
 		return -1;
 	*field = "aider_arguments";
-	if (check_arguments(paths, question, e) < 0) {
+	if (!list && check_arguments(paths, question, e) < 0) {
 		if (e->kind != ERR_INVALID)
 			*field = NULL; /* aider itself is missing or of another version */
 		return -1;
 	}
 	*field = NULL;
-	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);
-	keys = dotenv_load(env_file, e);
+	keys = errand_keys(paths, e);
 	if (!keys)
 		return -1;
 	if (workspace_library_init(e) < 0) {
 		dotenv_free(keys);
 		return -1;
 	}
-	struct workspace_auth auth = {
-		.token = dotenv_get(keys, "GITHUB_TOKEN"),
-		.api_url = dotenv_get(keys, "GITHUB_API_URL"),
-		.token_host = dotenv_get(keys, "HUNDREDX_TOKEN_HOST"),
-		.home = paths->home,
-	};
-	r = workspace_check_remote(&url, &auth, json_str(question, "base", ""), branch, head, e);
+	struct workspace_auth auth = errand_auth(paths, keys);
+	r = workspace_list_remote(&url, &auth, json_str(question, "base", ""), BRANCHES_BYTES,
+		branch, head, own, list ? &branches : NULL, e);
 	dotenv_free(keys);
 	if (r < 0) {
 		bool base = e->kind == ERR_NOT_FOUND && *json_str(question, "base", "");
@@ -147,6 +162,10 @@ static int check(const struct paths *paths, const cJSON *question, cJSON *answer
 	}
 	json_add_str(answer, "base", branch);
 	json_add_str(answer, "head", head);
+	if (branches) {
+		json_add_str(answer, "default", own);
+		cJSON_AddItemToObject(answer, "branches", branches);
+	}
 	return 0;
 }
 
@@ -205,19 +224,51 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 static int github(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e)
 {
-	char env_file[PATHS_MAX + 8];
 	struct dotenv *keys;
 	int r;
 
 	(void)question;
 	(void)field;
-	snprintf(env_file, sizeof env_file, "%s/.env", paths->home);
-	keys = dotenv_load(env_file, e);
+	keys = errand_keys(paths, e);
 	if (!keys)
 		return -1;
 	r = errand_github(keys, answer, e);
 	dotenv_free(keys);
 	return r;
+}
+
+static const char *key_of(void *arg, const char *name)
+{
+	return dotenv_get(arg, name);
+}
+
+/* Which of the keys that we know what to do with there are; never a value. */
+static int keys_present(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	struct dotenv *keys = errand_keys(paths, e);
+	const struct model_provider *p;
+	cJSON *all, *one;
+	size_t n;
+
+	(void)question;
+	(void)field;
+	if (!keys)
+		return -1;
+	all = cJSON_AddArrayToObject(answer, "keys");
+	p = model_providers(&n);
+	for (size_t i = 0; i <= n; i++) {
+		if (i < n && !p[i].key_variable)
+			continue;
+		one = cJSON_CreateObject();
+		cJSON_AddItemToArray(all, one);
+		json_add_str(one, "name", i < n ? p[i].key_variable : "GITHUB_TOKEN");
+		cJSON_AddBoolToObject(one, "present",
+			i < n ? model_key(&p[i], key_of, keys) != NULL
+			      : dotenv_get(keys, "GITHUB_TOKEN") != NULL);
+	}
+	dotenv_free(keys);
+	return 0;
 }
 
 static void print_answer(cJSON *answer, const char *field, const struct err *e)
@@ -243,7 +294,9 @@ int errand_run(const struct paths *paths, const char *kind)
 	static const struct {
 		const char *kind;
 		errand_fn run;
-	} errands[] = {{"check", check}, {"remove", remove_agent}, {"github", github}};
+	} errands[] = {{"check", check}, {"remove", remove_agent}, {"github", github},
+		{"keys", keys_present}, {"issues", errand_issues}, {"model", errand_model},
+		{"split", errand_split}, {"judge", errand_judge}};
 	_cleanup_json_ cJSON *answer = cJSON_CreateObject(), *question = NULL;
 	const char *field = NULL;
 	struct err e;

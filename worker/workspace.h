@@ -12,6 +12,8 @@
 #include "shared/err.h"
 #include "shared/giturl.h"
 
+struct cJSON;
+
 /* Once per process: initialises libgit2, ignores system and user configuration,
  * sets owner validation off for our own folders. */
 int workspace_library_init(struct err *e);
@@ -36,6 +38,17 @@ typedef bool (*workspace_progress)(void *arg, const char *what, int64_t done, in
  * empty repository, not a repository. */
 int workspace_check_remote(const struct giturl *url, const struct workspace_auth *auth,
 	const char *base, char *branch, char *head, struct err *e);
+
+/* The same, and in *branches (the caller's, a JSON list, at most max bytes of it) the names
+ * of all branches, in default_branch (256 bytes) the remote's own ("": it names none). */
+int workspace_list_remote(const struct giturl *url, const struct workspace_auth *auth,
+	const char *base, size_t max, char *branch, char *head, char *default_branch,
+	struct cJSON **branches, struct err *e);
+
+/* Names of the files on a branch of the mirror, one a line, and its README ("": none), each
+ * cut; both are the caller's. */
+int workspace_files(const char *mirrors, const struct giturl *url, const char *branch,
+	size_t files_max, size_t readme_max, char **files, char **readme, struct err *e);
 
 /* Brings the bare mirror <mirrors>/<hash>.git up to date (made if missing) under a
  * lock file shared by all workers. */

@@ -12,6 +12,7 @@
 #include "shared/buf.h"
 #include "shared/cleanup.h"
 #include "shared/crash.h"
+#include "shared/json.h"
 #include "shared/paths.h"
 #include "worker/workspace_git.h"
 
@@ -106,8 +107,48 @@ static int choose(git_remote *remote, const struct giturl *url, const char *base
 	return no_such_branch(url, branch, heads, n, e);
 }
 
+static cJSON *list(git_remote *remote, size_t max)
+{
+	cJSON *names = cJSON_CreateArray();
+	const git_remote_head **heads;
+	size_t n, bytes = 0;
+
+	if (git_remote_ls(&heads, &n, remote) < 0)
+		return names;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = branch_of(heads[i]);
+
+		if (!name || !utf8_valid(name, strlen(name)))
+			continue;
+		bytes += strlen(name) + 4;
+		if (bytes > max)
+			break;
+		cJSON_AddItemToArray(names, cJSON_CreateString(name));
+	}
+	return names;
+}
+
+static void own_branch(git_remote *remote, char *out)
+{
+	git_buf name = {0};
+
+	out[0] = '\0';
+	if (git_remote_default_branch(&name, remote) == 0) {
+		if (strncmp(name.ptr, HEADS, strlen(HEADS)) == 0)
+			snprintf(out, 256, "%s", name.ptr + strlen(HEADS));
+		git_buf_dispose(&name);
+	}
+}
+
 int workspace_check_remote(const struct giturl *url, const struct workspace_auth *auth,
 	const char *base, char *branch, char *head, struct err *e)
+{
+	return workspace_list_remote(url, auth, base, 0, branch, head, NULL, NULL, e);
+}
+
+int workspace_list_remote(const struct giturl *url, const struct workspace_auth *auth,
+	const char *base, size_t max, char *branch, char *head, char *default_branch,
+	cJSON **branches, struct err *e)
 {
 	_cleanup_git_(remote) git_remote *remote = NULL;
 	struct workspace_session s;
@@ -121,7 +162,13 @@ int workspace_check_remote(const struct giturl *url, const struct workspace_auth
 		rc = connect_to(remote, &s, GIT_DIRECTION_FETCH);
 	if (rc < 0)
 		return workspace_session_error(&s, e, rc, "ask");
-	return choose(remote, url, base, branch, head, e);
+	if (choose(remote, url, base, branch, head, e) < 0)
+		return -1;
+	if (branches) {
+		own_branch(remote, default_branch);
+		*branches = list(remote, max);
+	}
+	return 0;
 }
 
 int workspace_mirror_path(

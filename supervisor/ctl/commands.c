@@ -72,6 +72,18 @@ static const struct args_option events_options[] = {
 	{0},
 };
 
+static const struct args_option issues_options[] = {
+	{"state", 's', "STATE", "open (default), closed or all"},
+	{"page", 'p', "N", "the Nth page of 50"},
+	{0},
+};
+
+static const struct args_option split_options[] = {
+	{"base", 'b', "BRANCH", "branch to start from (default: the repository's own)"},
+	{"tasks", 'n', "N", "at most N tasks (default 20)"},
+	{0},
+};
+
 static const struct args_option search_options[] = {
 	{"lines", 'n', "N", "at most N lines (default 1000)"},
 	{0},
@@ -164,6 +176,23 @@ const struct ctl_command ctl_commands[] = {
 		true},
 	{"events", "[OPTIONS]", "Print events of all agents, one a line", NULL, events_options,
 		ctl_events, false},
+	{"branches", "REPOSITORY", "List the branches of a repository, its own marked", NULL,
+		no_options, ctl_branches, false},
+	{"issues", "REPOSITORY [OPTIONS]", "List a repository's issues on GitHub", NULL,
+		issues_options, ctl_issues, false},
+	{"split", "REPOSITORY GOAL... [OPTIONS]", "Ask the Orchestrator model to split a goal",
+		"Nothing is started: `100x split --json REPOSITORY GOAL` gives tasks that\n"
+		"`100x new --tasks-file` takes. GOAL \"-\" reads stdin.",
+		split_options, ctl_split, false},
+	{"judge", "TASK", "Ask the Orchestrator model whose work on a task is best", NULL,
+		no_options, ctl_judge, false},
+	{"pick", "AGENT", "Take an agent's work; its rivals are stopped and archived", NULL,
+		no_options, ctl_pick, true},
+	{"unpick", "TASK", "Take a pick back", NULL, no_options, ctl_unpick, false},
+	{"models", "test [MODEL...]", "Try whether models answer",
+		"Without MODEL: those of the configuration. Exit code 1: one does not.", no_options,
+		ctl_models, false},
+	{"keys", "", "Tell which keys are set; never shows one", NULL, no_options, ctl_keys, false},
 	{"activity", "[OPTIONS]", "Print what happened lately, the newest last", NULL,
 		activity_options, ctl_activity, false},
 	{"costs", "[--days N]", "Show costs by day, repository, role and model", NULL,

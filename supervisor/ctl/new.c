@@ -38,7 +38,7 @@ static int add_file(cJSON *tasks, const char *path, struct err *e)
 {
 	struct buf text;
 	const char *p;
-	cJSON *list, *task;
+	cJSON *list, *from, *task;
 	int code = -1;
 
 	buf_init(&text, TEXT_MAX);
@@ -46,13 +46,15 @@ static int add_file(cJSON *tasks, const char *path, struct err *e)
 		goto out;
 	p = text.data ? text.data : "";
 	p += strspn(p, " \t\r\n");
-	if (*p == '[') {
+	if (*p == '[' || *p == '{') { /* {"tasks": […]}: what `100x split --json` prints */
 		list = json_parse(p, strlen(p), TEXT_MAX, e);
 		if (!list) {
 			err_wrap(e, "%s", path);
 			goto out;
 		}
-		while ((task = cJSON_DetachItemFromArray(list, 0)))
+		from = cJSON_IsObject(list) ? cJSON_GetObjectItemCaseSensitive(list, "tasks")
+					    : list;
+		while ((task = cJSON_DetachItemFromArray(from, 0)))
 			cJSON_AddItemToArray(tasks, task);
 		cJSON_Delete(list);
 	} else {

@@ -254,6 +254,55 @@ test('doctor tries the token of GitHub', async () => {
   await narrow.stop();
 });
 
+// What the page can do, a command can: the REST interface's operations and their commands.
+const COMMANDS = {
+  status: 'status', listTasks: 'list --tasks', createTasks: 'new', showTask: 'show --task', listAgents: 'list --archived', tellAll: 'tell', showAgent: 'show',
+  deleteAgent: 'delete', tell: 'tell', answerPermission: 'permit', listTurns: 'show --turns', showDiff: 'events', listEvents: 'events --agent', showUsage: 'show',
+  showConfig: 'config', changeConfig: 'config', interrupt: 'interrupt', pause: 'pause', resume: 'resume', stop: 'stop', finish: 'finish', retry: 'retry', events: 'events --follow',
+  archive: 'archive', unarchive: 'unarchive', listRepositories: 'repositories', activity: 'activity', costs: 'costs', output: 'logs --lines', search: 'search',
+  checkRepository: 'branches', listIssues: 'issues', testModel: 'models', listKeys: 'keys', splitGoal: 'split', judgeTask: 'judge', pickAgent: 'pick', unpickAgent: 'unpick',
+  health: 'health', showProcess: 'processes',
+  openapi: null, showSession: null, signIn: 'up', signOut: null, // of a browser alone
+};
+
+test('every operation of the REST interface has a command', async () => {
+  const document = JSON.parse(await readFile(path.join(root, 'webui/openapi.json'), 'utf8'));
+  for (const methods of Object.values(document.paths)) {
+    for (const [method, { operationId }] of Object.entries(methods)) {
+      if (method === 'parameters') continue;
+      assert.ok(operationId in COMMANDS, `${operationId} has no command`);
+      const [command, option] = COMMANDS[operationId]?.split(' ') ?? [];
+      if (command) assert.ok((await ok('help', command)).includes(option ?? command), `${operationId}: 100x ${COMMANDS[operationId]}`);
+    }
+  }
+});
+
+test('archive, pick, activity, costs, search and repositories on the command line', async () => {
+  await script([{ steps: [{ text: 'Looking for a needle\nin hay\n' }, { usage: { model: 'openai/x', tokens_in: 10, tokens_out: 2, tokens_cached: 0, dollars: 0.25 } }, write] }]);
+  const made = JSON.parse(await ok('new', repository, '--task', 'race: run', '--agents', '2', '--no-manager', '--json', '--no-pull-request')).tasks[0];
+  const [first, second] = made.agents.map(String);
+  await ok('wait', first, second);
+  assert.match(await ok('search', first, 'NEEDLE'), /Looking for a needle/);
+  await refused(1, /^$/, 'search', first, 'nowhere');
+  await refused(2, /wants an agent and a text/, 'search', first);
+  assert.match(await ok('costs', '--days', '1'), /openai\/x[^]*In all \$/);
+  assert.match(await ok('repositories'), new RegExp(repository));
+  const lines = (await ok('activity', '--task', String(made.id), '-n', '400', '-k', 'state,worker')).split('\n');
+  assert.ok(lines.some((l) => /worker +worker pid \d+ ended with code 0/.test(l)), lines.join('\n'));
+  await refused(2, /kind/, 'activity', '--kinds', 'nonsense');
+  assert.match(await ok('pick', first), /picked; 1 others are archived, 0 are stopped/);
+  assert.ok(!(await ok('list', '--ids')).split('\n').includes(second));
+  assert.ok((await ok('list', '--ids', '--archived')).split('\n').includes(second));
+  assert.match(await ok('unpick', String(made.id)), /1 are back/);
+  await ok('archive', first, second);
+  await ok('unarchive', first);
+  assert.deepEqual(JSON.parse(await ok('list', '--json', '--archived', '--task', String(made.id))).agents.map((a) => a.archived), [false, true]);
+  assert.match(await ok('branches', repository), /\* main/);
+  await refused(1, /not on GitHub/, 'issues', repository);
+  assert.match(await ok('keys'), /not set +GROQ_API_KEY/);
+  await refused(1, /^$/, 'models', 'test', 'openai/x');
+});
+
 test('help, man page and completions know every command', async () => {
   const overview = await ok('help');
   const commands = [...overview.matchAll(/^ {2}([a-z]+) {2}/gm)].map((m) => m[1]);

@@ -5,16 +5,31 @@ import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { deadline, freePort, makeRepository, patience, program, root, run, startStack, support } from '../support/stack.mjs';
+import { startGithubDouble } from '../support/github_double.mjs';
+import { deadline, freePort, makeRepository, patience, program, root, run, startPracticeModel, startStack, support } from '../support/stack.mjs';
 
-let stack, repository, document, validate;
+let stack, repository, model, github, document, validate;
 
 before(async () => {
-  stack = await startStack();
+  const advice = [
+    { system: 'You plan work for several coding agents', answers: ['No JSON at all.', JSON.stringify({ tasks: [
+      { title: 'Parse the option', description: 'In main.c.' }, { title: ' ' }, { title: 'Document it', description: 'In README.md.' }, { title: 'One too many' }] })] },
+    { system: 'You judge the work of several coding agents', answer: 'Here: ```json\n' + JSON.stringify({ winner: 1, reasons: 'It works.',
+      scores: [{ agent: 1, score: 90, reasons: 'Good.' }, { agent: 77, score: 100 }, { agent: 2, score: 300 }] }) + '\n```' },
+    { user: 'Answer with the one word', answer: 'ready', tokens_in: 12, tokens_out: 1 },
+  ];
+  const script = path.join(tmpdir(), `advice-${process.pid}.json`);
+  await writeFile(script, JSON.stringify({ rules: advice, strict: true }));
+  model = await startPracticeModel({ script, log: `${script}.log` });
+  github = await startGithubDouble({ token: 'ghp_of_the_test', repositories: { 'octo/sample': { issues: [
+    { number: 7, title: 'It crashes', body: 'Always.', labels: [{ name: 'bug' }, 'plain'] }, { number: 8, title: 'A pull request', pull_request: { url: null, html_url: null, diff_url: null, patch_url: null } },
+    { number: 5, title: 'Old', state: 'closed', body: null }] } } });
+  stack = await startStack({ practice: model.port, env: { GITHUB_TOKEN: 'ghp_of_the_test', GITHUB_API_URL: github.url } });
   repository = await makeRepository(stack.dir);
   await stack.startWebui();
   document = JSON.parse(await readFile(path.join(root, 'webui/openapi.json'), 'utf8'));
@@ -26,6 +41,8 @@ before(async () => {
 
 after(async () => {
   assert.deepEqual(await stack.stop(), [], 'processes left behind');
+  assert.deepEqual(github.violations, []);
+  await Promise.all([model.stop(), github.stop()]);
 });
 
 // One request; body is sent as it is. Answers {status, headers, text, json}.
@@ -277,7 +294,7 @@ test('every route answers as its description says', async () => {
   const { id: task, agents: [agent] } = created.tasks[0];
   assert.equal((await call('GET', '/tasks')).tasks.length, 1);
   assert.equal((await call('GET', '/tasks/{id}', { id: task })).agents[0].id, agent);
-  await stack.untilState(agent, 'done');
+  await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'its worker to end', 30000, { agent });
 
   assert.equal((await call('GET', '/status')).supervisor, true);
   assert.equal((await call('GET', '/agents')).agents.length, 1);
@@ -367,6 +384,49 @@ test('every route answers as its description says', async () => {
   const asked = await stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e.body, 'the question', 30000, { agent: asking });
   await call('POST', '/agents/{id}/permission', { id: asking, value: { permission: asked.id, option: asked.options[0].id } });
   await stack.untilState(asking, 'done');
+
+  const looked = await call('POST', '/repositories/check', { value: { repository } });
+  assert.deepEqual([looked.base, looked.default, looked.branches], ['main', 'main', ['main']]);
+  await call('POST', '/repositories/check', { value: { repository, base: 'nope' }, status: 404 });
+  const issues = await call('POST', '/repositories/issues', { value: { repository: `${github.url}/octo/sample` } });
+  assert.deepEqual(issues.issues.map((i) => [i.number, i.title, i.body, i.labels]), [[7, 'It crashes', 'Always.', ['bug', 'plain']]]);
+  assert.deepEqual((await call('POST', '/repositories/issues', { value: { repository: `${github.url}/octo/sample`, state: 'closed' } })).issues.map((i) => i.number), [5]);
+  await call('POST', '/repositories/issues', { value: { repository: `${github.url}/octo/none` }, status: 404 });
+  await call('POST', '/repositories/issues', { value: { repository }, status: 400 });
+  const tried = await call('POST', '/models/test', { value: { model: 'openai/practice' } });
+  assert.deepEqual([tried.ok, tried.text, tried.provider], [true, 'ready', 'openai']);
+  const keyless = await call('POST', '/models/test', { value: { model: 'anthropic/claude-x' } });
+  assert.equal(keyless.ok, false);
+  assert.match(keyless.error, /ANTHROPIC_API_KEY/);
+  await call('POST', '/models/test', { value: { model: 'nobody/x' }, status: 400 });
+  const { keys } = await call('GET', '/keys');
+  assert.deepEqual(keys.filter((k) => k.present).map((k) => k.name), ['OPENAI_API_KEY', 'GITHUB_TOKEN']);
+  const split = await call('POST', '/goals/split', { value: { repository, goal: 'Read an option.', tasks: 2 }, headers: { 'idempotency-key': 'split' } });
+  assert.deepEqual(split.tasks.map((t) => t.title), ['Parse the option', 'Document it']);
+  assert.deepEqual(await call('POST', '/goals/split', { value: { repository, goal: 'Read an option.', tasks: 2 }, headers: { 'idempotency-key': 'split' } }), split);
+  const judged = await call('POST', '/tasks/{id}/judge', { id: task });
+  assert.deepEqual([judged.winner, judged.reasons, judged.scores], [agent, 'It works.', [{ agent, score: 90, reasons: 'Good.' }]]);
+  const shownTask = await call('GET', '/tasks/{id}', { id: task });
+  assert.equal(shownTask.judgement.winner, agent);
+  assert.equal(shownTask.winner, null);
+  assert.deepEqual((await call('GET', '/costs')).rows.filter((r) => r.role === 'orchestrator').map((r) => r.calls), [2]);
+
+  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(busy)] } });
+  const { id: race, agents: [first, second, third] } = (await call('POST', '/tasks', { value: { ...value, agents_per_task: 3 }, status: 201 })).tasks[0];
+  await stack.untilState(second, 'working');
+  await call('POST', '/agents/{id}/stop', { id: third });
+  await stack.untilState(third, 'stopped');
+  const picked = await call('POST', '/tasks/{id}/pick', { id: race, value: { agent: first } });
+  assert.deepEqual(picked, { winner: first, archived: [third], stopped: [second] });
+  await stack.until((e) => e.kind === 'archive' && e.subject === second, 'the loser to step back');
+  await call('POST', '/tasks/{id}/pick', { id: race, value: { agent: second }, status: 409 });
+  await call('POST', '/tasks/{id}/pick', { id: race, value: { agent }, status: 400 });
+  assert.deepEqual((await call('GET', '/agents', { query: `?task=${race}` })).agents.map((a) => a.id), [first]);
+  assert.equal((await call('GET', '/tasks/{id}', { id: race })).winner, first);
+  assert.deepEqual(await call('POST', '/tasks/{id}/unpick', { id: race }), { unarchived: [second, third] });
+  assert.equal((await call('GET', '/agents', { query: `?task=${race}` })).agents.length, 3);
+  await call('POST', '/tasks/{id}/unpick', { id: race, status: 409 });
+  await call('POST', '/agents/{id}/stop', { id: first });
 
   const config = await call('GET', '/config');
   const changed = await call('PATCH', '/config', { value: { general: { instructions: 'Be kind.' } } });

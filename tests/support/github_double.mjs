@@ -23,12 +23,17 @@ function relax(node) {
   for (const [key, value] of Object.entries(node)) {
     out[key === 'oneOf' ? 'anyOf' : key] = relax(value);
   }
+  if (out.nullable === true && out.type === undefined) {
+    delete out.nullable;
+    return { anyOf: [out, { type: 'null' }] };
+  }
   return out;
 }
 
 const USED = [
   ['get', '/user'],
   ['get', '/repos/{owner}/{repo}'],
+  ['get', '/repos/{owner}/{repo}/issues'],
   ['get', '/repos/{owner}/{repo}/pulls'],
   ['post', '/repos/{owner}/{repo}/pulls'],
   ['get', '/repos/{owner}/{repo}/pulls/{pull_number}'],
@@ -150,7 +155,7 @@ class GithubDouble {
     for (const [name, r] of Object.entries(this.initial)) {
       this.repositories.set(name.toLowerCase(), {
         name, defaultBranch: r.defaultBranch ?? 'main', branches: r.branches ?? null,
-        collaborators: new Set(r.collaborators ?? []), pulls: [],
+        collaborators: new Set(r.collaborators ?? []), pulls: [], issues: r.issues ?? [],
       });
     }
     this.requests = [];
@@ -268,6 +273,18 @@ class GithubDouble {
     switch (id) {
       case 'repos/get':
         return { status: 200, body: this.repositoryAnswer(r) };
+      case 'issues/list-for-repo': {
+        const state = query.get('state') ?? 'open';
+        const size = Number(query.get('per_page') ?? 30);
+        const from = (Number(query.get('page') ?? 1) - 1) * size;
+        const [example] = this.description.example('issue-items');
+        delete example.pull_request;
+        return {
+          status: 200,
+          body: r.issues.filter((i) => state === 'all' || (i.state ?? 'open') === state)
+            .slice(from, from + size).map((i) => ({ ...example, ...i })),
+        };
+      }
       case 'pulls/list': {
         const head = query.get('head')?.split(':').slice(1).join(':');
         const state = query.get('state') ?? 'open';

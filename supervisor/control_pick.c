@@ -1,0 +1,106 @@
+/* task.pick and task.unpick: one of rival agents is taken, the others step back. */
+#include <stdlib.h>
+
+#include "shared/cleanup.h"
+#include "supervisor/call.h"
+
+static int tell_winner(
+	struct supervisor *s, int64_t task, int64_t agent, cJSON *archived, struct err *e)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	if (agent)
+		json_add_int(body, "agent", agent);
+	else
+		cJSON_AddNullToObject(body, "agent");
+	cJSON_AddItemToObject(body, "archived", archived);
+	return tx_event(s, "task", task, EVENT_WINNER, body, e);
+}
+
+int pick_ended(struct supervisor *s, struct member *m, struct err *e)
+{
+	int64_t winner;
+
+	if (store_task_winner(s->store, m->task, &winner, e) < 0)
+		return -1;
+	return winner && winner != m->id ? agent_archive(s, m, STORE_ARCHIVED_BY_PICK, e) : 0;
+}
+
+/* Stopped if it works, archived if (or as soon as) it has ended. */
+static int step_back(
+	struct supervisor *s, struct member *m, cJSON *archived, cJSON *stopped, struct err *e)
+{
+	struct agent_input stop = {.event = AGENT_STOP};
+
+	if (m->agent.deleting)
+		return 0;
+	if (agent_state_ended(m->agent.state)) {
+		cJSON_AddItemToArray(archived, cJSON_CreateNumber((double)m->id));
+		return agent_archive(s, m, STORE_ARCHIVED_BY_PICK, e);
+	}
+	cJSON_AddItemToArray(stopped, cJSON_CreateNumber((double)m->id));
+	if (tx_change(s, m, &stop, e) == 0)
+		return 0;
+	return e->kind == ERR_CONFLICT ? 0 : -1; /* it stops already */
+}
+
+int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	int64_t task = json_int(params, "task", 0), winner;
+	struct member *m = call_member(c, params, e), *other;
+	_cleanup_free_ int64_t *ids = NULL;
+	cJSON *archived, *stopped;
+	size_t n;
+
+	if (!m || store_task_winner(c->s->store, task, &winner, e) < 0)
+		return -1;
+	if (m->task != task)
+		return err_set(e, ERR_INVALID,
+			"agent: agent %lld is of task %lld, not of task %lld", (long long)m->id,
+			(long long)m->task, (long long)task);
+	if (winner && winner != m->id)
+		return err_set(e, ERR_CONFLICT,
+			"agent %lld was picked already: take that back first", (long long)winner);
+	/* The winner first: who ends from now on steps back. */
+	if (store_task_pick(c->s->store, task, m->id, e) < 0 ||
+		store_task_agents(c->s->store, task, false, &ids, &n, e) < 0 ||
+		agent_archive(c->s, m, STORE_LISTED, e) < 0)
+		return -1;
+	*result = cJSON_CreateObject();
+	json_add_int(*result, "winner", m->id);
+	archived = cJSON_AddArrayToObject(*result, "archived");
+	stopped = cJSON_AddArrayToObject(*result, "stopped");
+	for (size_t i = 0; i < n; i++) {
+		other = fleet_find(&c->s->fleet, ids[i]);
+		if (other && other != m && step_back(c->s, other, archived, stopped, e) < 0)
+			return -1;
+	}
+	return tell_winner(c->s, task, m->id, cJSON_Duplicate(archived, true), e);
+}
+
+int call_task_unpick(struct call *c, const cJSON *params, cJSON **result, struct err *e)
+{
+	int64_t task = json_int(params, "task", 0), winner;
+	_cleanup_free_ int64_t *ids = NULL;
+	struct member *m;
+	cJSON *back;
+	size_t n;
+
+	if (store_task_winner(c->s->store, task, &winner, e) < 0)
+		return -1;
+	if (!winner)
+		return err_set(
+			e, ERR_CONFLICT, "no agent of task %lld was picked", (long long)task);
+	if (store_task_pick(c->s->store, task, 0, e) < 0 ||
+		store_task_agents(c->s->store, task, true, &ids, &n, e) < 0)
+		return -1;
+	*result = cJSON_CreateObject();
+	back = cJSON_AddArrayToObject(*result, "unarchived");
+	for (size_t i = 0; i < n; i++) {
+		m = fleet_find(&c->s->fleet, ids[i]);
+		if (m && agent_archive(c->s, m, STORE_LISTED, e) < 0)
+			return -1;
+		cJSON_AddItemToArray(back, cJSON_CreateNumber((double)ids[i]));
+	}
+	return tell_winner(c->s, task, 0, cJSON_CreateArray(), e);
+}
