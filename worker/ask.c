@@ -146,8 +146,9 @@ static void on_answer(void *arg, const struct llm_answer *answer, const struct e
 			.delay_ms = llm_asked_to_wait_ms(w->llm),
 			.chance = backoff_chance(&w->random)};
 
-		worker_trouble(w, "model", failure->text, "the model of the role Agent", -1);
 		worker_step(w, &ev);
+		worker_trouble(w, "model", failure->text, "the model of the role Agent",
+			manager_hold_ms(&w->session.manager, clock_now_ms()));
 		return;
 	}
 	crash_point(CRASH_DECISION_CAME);

@@ -694,3 +694,10 @@ int64_t manager_deadline(const struct manager *m, int64_t now_ms)
 	}
 	return -1;
 }
+
+int64_t manager_hold_ms(const struct manager *m, int64_t now_ms)
+{
+	if (m->phase != MANAGER_HOLD)
+		return -1;
+	return m->hold_until_ms > now_ms ? m->hold_until_ms - now_ms : 0;
+}

@@ -145,6 +145,8 @@ void manager_resume(struct manager *m);
 /* Changes m and returns what to do, as bits of enum manager_todo. */
 unsigned manager_step(struct manager *m, const struct manager_event *ev, int64_t now_ms);
 
+/* How long what is held is still to wait; -1: nothing is held. */
+int64_t manager_hold_ms(const struct manager *m, int64_t now_ms);
 /* When TICK is due, monotonic ms; -1: never. */
 int64_t manager_deadline(const struct manager *m, int64_t now_ms);
 

@@ -218,13 +218,14 @@ static void on_failure(struct worker *w, const struct acp_end *end)
 	char note[1024];
 
 	tell_ended(w, "error", end->failure);
-	worker_trouble(w, "turn", end->failure, trouble_hint(ev.trouble), end->retry_after_ms);
 	if (ev.trouble == TROUBLE_OTHER || ev.trouble == TROUBLE_CONTEXT) {
 		snprintf(note, sizeof note, "The last turn ended with an error: %.900s",
 			end->failure);
 		worker_note(w, note);
 	}
 	worker_step(w, &ev);
+	worker_trouble(w, "turn", end->failure, trouble_hint(ev.trouble),
+		manager_hold_ms(&w->session.manager, clock_now_ms()));
 }
 
 static void on_late_end(struct worker *w)

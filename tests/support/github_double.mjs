@@ -158,6 +158,7 @@ class GithubDouble {
         collaborators: new Set(r.collaborators ?? []), pulls: [], issues: r.issues ?? [],
       });
     }
+    this.chaos = null; // a function of the operation: the fault of this request, or null
     this.requests = [];
     this.violations = [];
     this.faults = [];
@@ -317,6 +318,8 @@ class GithubDouble {
   // A fault: { operation: 'pulls/create' or '*', times: 1, status, retryAfter, headers,
   // message, mode: 'answer' (default) | 'hang' | 'drop', after: true (does it first) }.
   takeFault(id) {
+    const chance = this.chaos?.(id);
+    if (chance) return chance;
     const at = this.faults.findIndex((f) => f.operation === id || f.operation === '*');
     if (at < 0) return null;
     const fault = this.faults[at];

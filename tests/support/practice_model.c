@@ -15,7 +15,8 @@
  *   answer:     "answer": text, or "answers": texts in turn; "reasoning", "finish_reason",
  *               "tokens_in", "tokens_out", "tokens_cached", "cost"
  *   time:       "latency_ms", "chunk_bytes", "chunk_ms" (of a stream)
- *   failure:    "status", "retry_after" (text), "error": {"message", "type", "code"}
+ *   failure:    "status", "retry_after" (text), "retry_after_date" (seconds from now),
+ *               "error": {"message", "type", "code"}
  *   "fault":    error_in_200 · error_mid_stream · truncated · empty · reset · hang · slow ·
  *               huge ("mb") · fenced · wrong_schema · invalid_utf8 · nul · no_usage
  */
@@ -147,6 +148,13 @@ static void send_error(struct mg_connection *c, const struct answer *a)
 
 	if (wait)
 		snprintf(header, sizeof header, "Retry-After: %s\r\n", wait);
+	if (json_get(a->rule, "retry_after_date")) {
+		time_t at = time(NULL) + (time_t)json_int(a->rule, "retry_after_date", 0);
+		struct tm tm;
+
+		strftime(header, sizeof header, "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
+			gmtime_r(&at, &tm));
+	}
 	send_body(c, a->status, header, body);
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const PROBE = process.env.REMOTE_PROBE
+export const PROBE = process.env.REMOTE_PROBE
   ?? path.join(ROOT, 'build', process.env.MODE ?? 'release', 'unit/worker/remote_probe');
 
 export function probe(args, env = {}) {
