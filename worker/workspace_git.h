@@ -9,8 +9,10 @@
 #include "worker/workspace.h"
 
 #define WORKSPACE_BASE_REF "refs/100x/base"
-#define WORKSPACE_CONNECT_MS 20000  /* to a git server */
-#define WORKSPACE_SILENCE_MS 120000 /* longest wait for its next byte */
+#define WORKSPACE_CONNECT_MS 20000 /* to a git server */
+#define WORKSPACE_SILENCE_S 120	   /* longest wait for its next byte */
+#define WORKSPACE_SLOW_TIMES 5	   /* so many times that long with hardly a byte: too slow */
+#define WORKSPACE_SLOW_BYTES 8192
 
 struct workspace {
 	char path[1024];
@@ -87,9 +89,24 @@ bool workspace_session_progress(
  * token_host as in struct workspace_auth. */
 bool workspace_token_may_go(const char *url, const char *api, const char *token_host);
 
+/* WORKSPACE_SILENCE_S, or what HUNDREDX_GIT_SECONDS says; ms. */
+int workspace_silence_ms(void);
+
+/* Notices a server that is not silent but sends next to nothing. */
+struct workspace_flow {
+	int64_t since_ms; /* 0: nothing was read yet */
+	int64_t bytes;	  /* since then */
+};
+/* n more bytes came at now_ms. False: too slow for too long. Pure. */
+bool workspace_flow_add(struct workspace_flow *f, size_t n, int silence_ms, int64_t now_ms);
+
+/* What a remote says about a ref that it refuses (git's report-status): ERR_CONFLICT: it
+ * holds other commits; ERR_UNAVAILABLE: may pass; ERR_DENIED. Pure. */
+enum err_kind workspace_refusal(const char *status);
+
 /* Transport over the ssh program (payload: a workspace_session). */
 int workspace_ssh_transport(git_transport **out, git_remote *owner, void *payload);
-/* Makes libgit2's connections keep WORKSPACE_CONNECT_MS and WORKSPACE_SILENCE_MS. */
+/* Makes libgit2's connections keep these deadlines. */
 int workspace_stream_register(void);
 
 #endif

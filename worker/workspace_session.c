@@ -47,6 +47,7 @@ static enum err_kind kind_of(int code, const git_error *last)
 {
 	switch (code) {
 	case GIT_EAUTH:
+	case GIT_ECERTIFICATE: /* a person must act */
 		return ERR_DENIED;
 	case GIT_EUSER:
 		return ERR_CANCELLED;
@@ -59,8 +60,6 @@ static enum err_kind kind_of(int code, const git_error *last)
 		return ERR_NOT_FOUND;
 	case GIT_EINVALIDSPEC:
 		return ERR_INVALID;
-	case GIT_ECERTIFICATE:
-		return ERR_UNAVAILABLE;
 	default:
 		break;
 	}
@@ -112,7 +111,8 @@ int workspace_session_error(
 			s->auth && s->auth->token
 				? ", or GITHUB_TOKEN has no right to see it"
 				: ", or it is private: set GITHUB_TOKEN in ~/.env");
-	else if (e && e->kind == ERR_DENIED && s->auth && s->auth->token)
+	else if (e && e->kind == ERR_DENIED && code != GIT_ECERTIFICATE && s->auth &&
+		 s->auth->token)
 		err_set(e, ERR_DENIED,
 			"%s %s: refused: GITHUB_TOKEN (environment or ~/.env) has no right to do "
 			"this",
@@ -249,6 +249,29 @@ static int on_sideband(const char *text, int n, void *payload)
 	return s->cancelled ? GIT_EUSER : 0;
 }
 
+enum err_kind workspace_refusal(const char *status)
+{
+	static const struct {
+		const char *words;
+		enum err_kind kind;
+	} known[] = {
+		{"fast-forward", ERR_CONFLICT},
+		{"fetch first", ERR_CONFLICT},
+		{"already exists", ERR_CONFLICT},
+		{"unpacker error", ERR_UNAVAILABLE}, /* its disk is full, it was killed, … */
+		{"failed to update ref", ERR_UNAVAILABLE},
+		{"failed to lock", ERR_UNAVAILABLE},
+		{"cannot lock ref", ERR_UNAVAILABLE},
+		{"missing necessary objects", ERR_UNAVAILABLE},
+		{"timeout", ERR_UNAVAILABLE},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (strcasestr(status, known[i].words))
+			return known[i].kind;
+	return ERR_DENIED;
+}
+
 static int on_reference(const char *name, const char *status, void *payload)
 {
 	struct workspace_session *s = payload;
@@ -256,10 +279,8 @@ static int on_reference(const char *name, const char *status, void *payload)
 	if (!status)
 		return 0;
 	s->rejected = true;
-	err_set(&s->failure,
-		strstr(status, "fast-forward") || strstr(status, "fetch first") ? ERR_CONFLICT
-										: ERR_DENIED,
-		"%s was refused by the remote: %.300s", name, status);
+	err_set(&s->failure, workspace_refusal(status), "%s was refused by the remote: %.300s",
+		name, status);
 	return 0;
 }
 

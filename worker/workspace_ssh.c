@@ -21,6 +21,7 @@
 
 #include "shared/buf.h"
 #include "shared/cleanup.h"
+#include "shared/clock.h"
 #include "worker/workspace_git.h"
 
 #define SSH_PROGRAM "/usr/bin/ssh"
@@ -39,7 +40,8 @@ struct ssh_link {
 	struct ssh_stream *stream; /* at most one */
 	pid_t pid;		   /* 0: not running */
 	int fd;			   /* its stdin and stdout */
-	int stderr_fd;		   /* a memory file: never full, read at the end */
+	struct workspace_flow flow;
+	int stderr_fd; /* a memory file: never full, read at the end */
 };
 
 /* Arguments under construction, owned. */
@@ -293,6 +295,12 @@ static void explain(struct ssh_link *l)
 			why[0] ? why : "without a word");
 }
 
+static int silent(struct ssh_link *l)
+{
+	return err_set(&l->session->failure, ERR_UNAVAILABLE, "%s: silent for %d s",
+		l->session->url->host, workspace_silence_ms() / 1000);
+}
+
 static int stream_read(git_smart_subtransport_stream *stream, char *data, size_t size, size_t *n)
 {
 	struct ssh_link *l = ((struct ssh_stream *)stream)->link;
@@ -301,12 +309,15 @@ static int stream_read(git_smart_subtransport_stream *stream, char *data, size_t
 	int rc;
 
 	do {
-		rc = poll(&p, 1, WORKSPACE_SILENCE_MS);
+		rc = poll(&p, 1, workspace_silence_ms());
 	} while (rc < 0 && errno == EINTR);
 	if (rc == 0)
-		return err_set(&l->session->failure, ERR_UNAVAILABLE, "%s: silent for %d s",
-			l->session->url->host, WORKSPACE_SILENCE_MS / 1000);
+		return silent(l);
 	got = recv(l->fd, data, size, 0);
+	if (got > 0 &&
+		!workspace_flow_add(&l->flow, (size_t)got, workspace_silence_ms(), clock_now_ms()))
+		return err_set(&l->session->failure, ERR_UNAVAILABLE,
+			"%s: it sends next to nothing", l->session->url->host);
 	if (got > 0) {
 		*n = (size_t)got;
 		return 0;
@@ -324,9 +335,14 @@ static int stream_write(git_smart_subtransport_stream *stream, const char *data,
 	size_t sent = 0;
 
 	while (sent < n) {
-		ssize_t put = send(l->fd, data + sent, n - sent, MSG_NOSIGNAL);
+		struct pollfd p = {.fd = l->fd, .events = POLLOUT};
+		int rc = poll(&p, 1, workspace_silence_ms());
+		ssize_t put;
 
-		if (put < 0 && errno == EINTR)
+		if (rc == 0)
+			return silent(l);
+		put = send(l->fd, data + sent, n - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (put < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (put < 0) {
 			stop(l);

@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/clock.h"
 #include "worker/workspace_git.h"
 
 struct timed_stream {
 	git_stream parent;
 	char *host, *port;
 	int fd;
+	struct workspace_flow flow;
 };
 
 static int refuse(const char *doing, const struct timed_stream *t, const char *why)
@@ -28,6 +30,38 @@ static int refuse(const char *doing, const struct timed_stream *t, const char *w
 	snprintf(text, sizeof text, "%s %s:%s: %s", doing, t->host, t->port, why);
 	git_error_set_str(GIT_ERROR_NET, text);
 	return -1;
+}
+
+int workspace_silence_ms(void)
+{
+	const char *text = getenv("HUNDREDX_GIT_SECONDS");
+	long seconds = text ? strtol(text, NULL, 10) : 0;
+
+	return (int)(seconds > 0 && seconds <= 86400 ? seconds : WORKSPACE_SILENCE_S) * 1000;
+}
+
+bool workspace_flow_add(struct workspace_flow *f, size_t n, int silence_ms, int64_t now_ms)
+{
+	bool fast;
+
+	if (!f->since_ms)
+		f->since_ms = now_ms;
+	f->bytes += (int64_t)n;
+	if (now_ms - f->since_ms < (int64_t)silence_ms * WORKSPACE_SLOW_TIMES)
+		return true;
+	fast = f->bytes >= WORKSPACE_SLOW_BYTES;
+	*f = (struct workspace_flow){.since_ms = now_ms};
+	return fast;
+}
+
+static const char *silence_or(int error)
+{
+	static _Thread_local char text[64];
+
+	if (error != ETIMEDOUT)
+		return strerror(error);
+	snprintf(text, sizeof text, "silent for %d s", workspace_silence_ms() / 1000);
+	return text;
 }
 
 static int wait_for(int fd, short events, int timeout_ms)
@@ -87,12 +121,15 @@ static ssize_t stream_read(git_stream *stream, void *data, size_t n)
 	for (;;) {
 		ssize_t got = recv(t->fd, data, n, 0);
 
+		if (got > 0 && !workspace_flow_add(&t->flow, (size_t)got, workspace_silence_ms(),
+				       clock_now_ms()))
+			return refuse("read from", t, "it sends next to nothing");
 		if (got >= 0)
 			return got;
 		if (errno != EINTR && errno != EAGAIN)
 			return refuse("read from", t, strerror(errno));
-		if (wait_for(t->fd, POLLIN, WORKSPACE_SILENCE_MS) < 0)
-			return refuse("read from", t, strerror(errno));
+		if (wait_for(t->fd, POLLIN, workspace_silence_ms()) < 0)
+			return refuse("read from", t, silence_or(errno));
 	}
 }
 
@@ -111,8 +148,8 @@ static ssize_t stream_write(git_stream *stream, const char *data, size_t n, int 
 		}
 		if (errno != EINTR && errno != EAGAIN)
 			return refuse("write to", t, strerror(errno));
-		if (wait_for(t->fd, POLLOUT, WORKSPACE_SILENCE_MS) < 0)
-			return refuse("write to", t, strerror(errno));
+		if (wait_for(t->fd, POLLOUT, workspace_silence_ms()) < 0)
+			return refuse("write to", t, silence_or(errno));
 	}
 	return (ssize_t)sent;
 }

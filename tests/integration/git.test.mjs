@@ -184,7 +184,7 @@ test('https: only with a certificate that is trusted', async () => {
   const url = `https://localhost:${server.address().port}/octo/sample.git`;
   const local = { GITHUB_TOKEN: TOKEN, HUNDREDX_TOKEN_HOST: 'localhost' };
   const [distrusted] = await probe(['check', url], local);
-  assert.equal(distrusted.kind, 'unavailable', distrusted.error);
+  assert.equal(distrusted.kind, 'denied', distrusted.error);
   assert.match(distrusted.error, /certificate/i);
   const [done] = await probe(['cycle', path.join(dir, 'https'), url, 'agent-https', 'f', 'x\n'],
     { ...local, SSL_CERT_FILE: certificate });
@@ -205,4 +205,48 @@ test('a server that answers nonsense, or closes at once, is told as such', async
     assert.equal(answer.ok, false);
     await new Promise((resolve) => { server.close(resolve); });
   }
+});
+
+// A server that does `talk` with each connection, and what is said of it.
+const mute = [
+  ['accepts and is silent', () => {}, /silent for 1 s/],
+  ['is silent after its header', (socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\ncontent-length: 999\r\n\r\n001e# service=git-upload-pack\n'), /silent for 1 s/],
+  ['sends a byte at a time', (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n');
+    socket.timer = setInterval(() => socket.write('0'), 100);
+  }, /next to nothing|bad packet|garbage|unable to parse|invalid/i],
+  ['cuts it off', (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\ncontent-length: 999\r\n\r\n001e# serv'), /EOF|early|unexpected|connection/i],
+  ['resets it', (socket) => socket.resetAndDestroy(), /reset|EOF/i],
+  ['is busy', (socket) => socket.end('HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n'), /503/],
+  ['limits the rate', (socket) => socket.end('HTTP/1.1 429 Slow\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n'), /429/],
+];
+test('a server that is away, mute or slow is given up in time, and may be asked again', async (t) => {
+  for (const [name, talk, words] of mute) {
+    await t.test(name, async () => {
+      const sockets = new Set();
+      const server = net.createServer((socket) => {
+        sockets.add(socket);
+        socket.on('error', () => {});
+        socket.once('close', () => clearInterval(socket.timer));
+        socket.once('data', () => talk(socket));
+      }).listen(0, '127.0.0.1');
+      await new Promise((resolve) => { server.once('listening', resolve); });
+      const began = Date.now();
+      const [answer] = await probe(['check', `http://127.0.0.1:${server.address().port}/a/b.git`], { HUNDREDX_GIT_SECONDS: '1' });
+      assert.equal(answer.kind, 'unavailable', answer.error);
+      assert.match(answer.error, words);
+      assert.ok(Date.now() - began < 20000);
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => { server.close(resolve); });
+    });
+  }
+});
+
+test('ssh: a server that is mute is given up in time', async () => {
+  const server = net.createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+  await new Promise((resolve) => { server.once('listening', resolve); });
+  const [answer] = await probe(['check', `ssh://git@127.0.0.1:${server.address().port}/a/b.git`], { HUNDREDX_GIT_SECONDS: '1', HOME: ssh.home });
+  assert.equal(answer.kind, 'unavailable', answer.error);
+  assert.match(answer.error, /silent for 1 s/);
+  await new Promise((resolve) => { server.close(resolve); });
 });
