@@ -71,6 +71,8 @@ int call_agent_permission(struct call *c, const cJSON *params, cJSON **result, s
 int call_agent_stop(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_agent_archive(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_agent_process(struct call *c, const cJSON *params, cJSON **result, struct err *e);
+int call_health(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_repository_check(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_repository_issues(struct call *c, const cJSON *params, cJSON **result, struct err *e);
 int call_key_list(struct call *c, const cJSON *params, cJSON **result, struct err *e);

@@ -128,6 +128,8 @@ static const struct method methods[] = {
 	{"agent.retry", call_agent_retry, METHOD_WRITE, FIELDS(f_agent)},
 	{"agent.permission", call_agent_permission, METHOD_WRITE, FIELDS(f_permission)},
 	{"agent.archive", call_agent_archive, METHOD_WRITE, FIELDS(f_archive)},
+	{"agent.process", call_agent_process, METHOD_READ, FIELDS(f_agent)},
+	{"health", call_health, METHOD_LATER, NULL, 0},
 	{"repository.check", call_repository_check, METHOD_LATER, FIELDS(f_repository_check)},
 	{"repository.issues", call_repository_issues, METHOD_LATER, FIELDS(f_issues)},
 	{"key.list", call_key_list, METHOD_LATER, NULL, 0},

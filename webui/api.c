@@ -513,7 +513,9 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 	case ROUTE_TASK_UNPICK:
 		return api_asking(a, x, route, id);
 	case ROUTE_KEYS:
-		return api_keys(a, x);
+	case ROUTE_HEALTH:
+	case ROUTE_PROCESS:
+		return api_live(a, x, route, id);
 	case ROUTE_OUTPUT:
 		return api_output(a, x, id);
 	case ROUTE_SEARCH:

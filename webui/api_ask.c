@@ -57,13 +57,20 @@ void api_asking(const struct api *a, struct http_exchange *x, enum route route, 
 	}
 }
 
-void api_keys(const struct api *a, struct http_exchange *x)
+void api_live(const struct api *a, struct http_exchange *x, enum route route, int64_t id)
 {
+	const char *method = route == ROUTE_KEYS     ? "key.list"
+			     : route == ROUTE_HEALTH ? "health"
+						     : "agent.process";
+	cJSON *params = cJSON_CreateObject();
 	struct err e;
-	cJSON *keys = control_ask(a->control, NULL, "key.list", NULL, CONTROL_SLOW_MS, &e);
 
-	if (keys)
-		reply_json(x, 200, keys);
+	if (route == ROUTE_PROCESS)
+		json_add_int(params, "agent", id);
+	cJSON *answer = control_ask(a->control, NULL, method, params, CONTROL_SLOW_MS, &e);
+	cJSON_Delete(params);
+	if (answer)
+		reply_json(x, 200, answer);
 	else
 		reply_failure(x, &e);
 }

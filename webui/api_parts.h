@@ -23,7 +23,8 @@ void api_ask_agent(const struct api *a, struct http_exchange *x, const char *met
 
 /* api_ask.c */
 void api_asking(const struct api *a, struct http_exchange *x, enum route route, int64_t id);
-void api_keys(const struct api *a, struct http_exchange *x);
+/* What only the supervisor knows, without a body to send. */
+void api_live(const struct api *a, struct http_exchange *x, enum route route, int64_t id);
 
 /* api_output.c */
 void api_output(const struct api *a, struct http_exchange *x, int64_t id);

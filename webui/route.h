@@ -40,6 +40,8 @@
 	X(REPOSITORY_CHECK, "POST", "/repositories/check")                                         \
 	X(REPOSITORY_ISSUES, "POST", "/repositories/issues")                                       \
 	X(MODEL_TEST, "POST", "/models/test")                                                      \
+	X(PROCESS, "GET", "/agents/{id}/process")                                                  \
+	X(HEALTH, "GET", "/health")                                                                \
 	X(KEYS, "GET", "/keys")                                                                    \
 	X(GOAL_SPLIT, "POST", "/goals/split")                                                      \
 	X(TASK_JUDGE, "POST", "/tasks/{id}/judge")                                                 \

@@ -296,7 +296,7 @@ int errand_run(const struct paths *paths, const char *kind)
 		errand_fn run;
 	} errands[] = {{"check", check}, {"remove", remove_agent}, {"github", github},
 		{"keys", keys_present}, {"issues", errand_issues}, {"model", errand_model},
-		{"split", errand_split}, {"judge", errand_judge}};
+		{"split", errand_split}, {"judge", errand_judge}, {"health", errand_health}};
 	_cleanup_json_ cJSON *answer = cJSON_CreateObject(), *question = NULL;
 	const char *field = NULL;
 	struct err e;

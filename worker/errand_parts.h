@@ -25,6 +25,8 @@ int errand_split(const struct paths *paths, const cJSON *question, cJSON *answer
 	const char **field, struct err *e);
 int errand_judge(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e);
+int errand_health(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e);
 int errand_issues(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e);
 

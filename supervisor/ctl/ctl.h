@@ -99,6 +99,8 @@ int ctl_split(struct ctl *c, const struct args *a);
 int ctl_judge(struct ctl *c, const struct args *a);
 int ctl_pick(struct ctl *c, const struct args *a);
 int ctl_unpick(struct ctl *c, const struct args *a);
+int ctl_health(struct ctl *c, const struct args *a);
+int ctl_processes(struct ctl *c, const struct args *a);
 int ctl_activity(struct ctl *c, const struct args *a);
 int ctl_costs(struct ctl *c, const struct args *a);
 int ctl_repositories(struct ctl *c, const struct args *a);

@@ -297,6 +297,8 @@ test('archive, pick, activity, costs, search and repositories on the command lin
   await ok('archive', first, second);
   await ok('unarchive', first);
   assert.deepEqual(JSON.parse(await ok('list', '--json', '--archived', '--task', String(made.id))).agents.map((a) => a.archived), [false, true]);
+  assert.match(await ok('processes', first), /No process runs/);
+  assert.match((await stack.ctl('health')).stdout, /Disk .*the state takes[^]*supervisor/);
   assert.match(await ok('branches', repository), /\* main/);
   await refused(1, /not on GitHub/, 'issues', repository);
   assert.match(await ok('keys'), /not set +GROQ_API_KEY/);

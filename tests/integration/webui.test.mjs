@@ -330,6 +330,14 @@ test('every route answers as its description says', async () => {
 
   const running = await create(busy);
   await stack.until((e) => e.kind === 'output' && e.body.text?.includes('started'), 'the agent to start', 30000, { agent: running });
+  const live = await call('GET', '/agents/{id}/process', { id: running });
+  assert.equal(live.worker.pid, live.processes[0].pid);
+  assert.ok(live.processes.some((p) => p.name === 'scripted_agent' && p.rss_bytes > 0 && Math.abs(Date.now() - p.started_at) < 60000), JSON.stringify(live));
+  assert.deepEqual((await call('GET', '/agents/{id}/process', { id: agent })).processes, []);
+  const health = await call('GET', '/health');
+  assert.deepEqual(health.processes.map((p) => p.what), ['supervisor', 'webui', 'worker']);
+  assert.equal(health.processes[2].agent, running);
+  assert.ok(health.disk.state_bytes > 0 && health.findings.some((f) => f.level === 'ok'), JSON.stringify(health));
   await call('POST', '/agents/{id}/tell', { id: running, value: { text: 'hello' } });
   assert.deepEqual((await call('POST', '/agents/all/tell', { value: { text: 'hello all' } })).agents, [running]);
   await call('POST', '/agents/{id}/interrupt', { id: running });
