@@ -69,3 +69,41 @@ test('a text without lines is bounded as well', () => {
   const size = log.entries.value.reduce((sum, entry) => sum + (entry.type === 'text' ? entry.text.value.length : 0), 0);
   assert.ok(size < 8 << 20, String(size));
 });
+
+test('entries lie in their turns; a turn that did not change stays the same object', () => {
+  const log = new Log();
+  log.append([
+    event('state', { state: 'starting', reason: '' }),
+    event('turn', { turn: 1, phase: 'started' }),
+    output('one'),
+    event('message', { turn: 0, text: 'x', direction: 'in' }),
+    event('turn', { turn: 2, phase: 'started' }),
+    event('decision', { turn: 1, action: 'late', progress: '' }),
+    output('two', 'agent', 2),
+  ]);
+  const shape = () => log.groups.value.map(({ turn, entries }) => [turn, entries.length]);
+  assert.deepEqual(shape(), [[0, 1], [1, 3], [2, 3]]);
+  const [, first] = log.groups.value;
+  log.append([output('t', 'tool', 2)]);
+  assert.deepEqual(shape(), [[0, 1], [1, 3], [2, 4]]);
+  assert.equal(log.groups.value[1], first);
+});
+
+test('a window that moves back drops its end, and goes on from there', () => {
+  const log = new Log();
+  const all: Event[] = [];
+  for (let i = 0; i < 600; i++) all.push(output('line\n'.repeat(100), i % 2 ? 'agent' : 'tool'));
+  const recent = all.slice(-40);
+  log.append(recent);
+  log.reading = true;
+  for (let at = all.length - 40; at > 0; at -= 40) log.prepend(all.slice(at - 40, at));
+  assert.ok(lines(log) <= LINES_MAX_READING, String(lines(log)));
+  assert.equal(log.first, all[0]?.id);
+  assert.ok(log.later.value);
+  const kept = log.last;
+  const next = all.filter(({ id }) => id > kept);
+  assert.equal(log.entries.value.at(-1)?.first, kept, 'the entry before the place to go on from is the last one');
+  log.append(next.slice(0, 10));
+  assert.equal(log.last, next[9]?.id);
+  assert.ok(log.earlier.value, 'the front has left for the end');
+});
