@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/json.h"
@@ -47,11 +48,57 @@ bool event_kind_of_worker(enum event_kind kind)
 	       kind != EVENT_WINNER;
 }
 
+/* Read once: it is asked for with every event. */
+static int range(bool own)
+{
+	static int oldest_version, own_version;
+
+	if (own_version == 0) {
+		const char *set = getenv("HUNDREDX_PROTOCOL");
+
+		oldest_version = EVENT_VERSION_OLDEST;
+		own_version = EVENT_VERSION;
+		if (set && sscanf(set, "%6d-%6d", &oldest_version, &own_version) != 2)
+			own_version = EVENT_VERSION;
+	}
+	return own ? own_version : oldest_version;
+}
+
+int event_version(void)
+{
+	return range(true);
+}
+
+int event_version_oldest(void)
+{
+	return range(false);
+}
+
+int event_version_common(int64_t oldest, int64_t own)
+{
+	int64_t lower = own < event_version() ? own : event_version();
+
+	return lower >= oldest && lower >= event_version_oldest() ? (int)lower : 0;
+}
+
+size_t event_restamp(const char *frame, size_t n, int version, char *out, size_t *rest)
+{
+	const char *end = memchr(frame, '\n', n < EVENT_HEADER_MAX ? n : EVENT_HEADER_MAX);
+	const char *v = end ? memrchr(frame, ' ', (size_t)(end - frame)) : NULL;
+	int len;
+
+	if (!v)
+		return 0;
+	*rest = n - (size_t)(end + 1 - frame);
+	len = snprintf(out, EVENT_HEADER_MAX, "%.*s v%d\n", (int)(v - frame), frame, version);
+	return len > 0 && len < EVENT_HEADER_MAX ? (size_t)len : 0;
+}
+
 size_t event_header(
 	const char *stream, int64_t subject, enum event_kind kind, int64_t number, char *out)
 {
 	int n = snprintf(out, EVENT_HEADER_MAX, "%.31s/%" PRId64 " %s %" PRId64 " v%d\n", stream,
-		subject, event_kind_word(kind), number, EVENT_VERSION);
+		subject, event_kind_word(kind), number, event_version());
 
 	return n > 0 ? (size_t)n : 0;
 }

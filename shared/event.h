@@ -13,7 +13,8 @@
 
 #include "shared/err.h"
 
-#define EVENT_VERSION 1
+#define EVENT_VERSION 1		     /* what this program speaks */
+#define EVENT_VERSION_OLDEST 1	     /* the lowest it understands */
 #define EVENT_BODY_MAX (1024 * 1024) /* bytes of a body; writers cut text before */
 #define EVENT_HEADER_MAX 128
 #define EVENT_TEXT_MAX (64 * 1024) /* bytes of one piece of streamed text */
@@ -70,6 +71,17 @@ struct event {
 	const char *body; /* one JSON object's text, no newline needed; not parsed here */
 	size_t body_len;
 };
+
+/* The range of protocol versions of this program. For tests, HUNDREDX_PROTOCOL
+ * ("OLDEST-OWN") makes it another. */
+int event_version(void);
+int event_version_oldest(void);
+/* The version to speak with a peer of this range: the lower of the two, if both
+ * understand it; else 0. */
+int event_version_common(int64_t oldest, int64_t own);
+/* Writes the header of a frame into out (EVENT_HEADER_MAX bytes) with another version
+ * and returns its length; *rest: the bytes of frame from the body on. 0: not a frame. */
+size_t event_restamp(const char *frame, size_t n, int version, char *out, size_t *rest);
 
 /* Writes the header line (with \n) into out (EVENT_HEADER_MAX bytes); returns its length. */
 size_t event_header(

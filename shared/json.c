@@ -404,7 +404,8 @@ static int check_bounds(const cJSON *j, const struct json_field *f, struct err *
 	return 0;
 }
 
-int json_check(const cJSON *j, const struct json_field *fields, size_t n, struct err *e)
+static int check(
+	const cJSON *j, const struct json_field *fields, size_t n, bool open, struct err *e)
 {
 	const cJSON *child;
 
@@ -415,6 +416,8 @@ int json_check(const cJSON *j, const struct json_field *fields, size_t n, struct
 
 		while (i < n && strcmp(fields[i].name, child->string) != 0)
 			i++;
+		if (i == n && open)
+			continue;
 		if (i == n)
 			return err_set(e, ERR_INVALID, "%.64s: no such field", child->string);
 		if (cJSON_IsNull(child))
@@ -430,6 +433,16 @@ int json_check(const cJSON *j, const struct json_field *fields, size_t n, struct
 			return err_set(e, ERR_INVALID, "%s: is missing, must be %s", fields[i].name,
 				type_name(fields[i].type));
 	return 0;
+}
+
+int json_check(const cJSON *j, const struct json_field *fields, size_t n, struct err *e)
+{
+	return check(j, fields, n, false, e);
+}
+
+int json_check_known(const cJSON *j, const struct json_field *fields, size_t n, struct err *e)
+{
+	return check(j, fields, n, true, e);
 }
 
 const cJSON *json_get(const cJSON *j, const char *name)

@@ -39,6 +39,8 @@ struct json_field {
  * absent. n: number of fields. ERR_INVALID names the field, what it is and
  * what it should be. */
 int json_check(const cJSON *j, const struct json_field *fields, size_t n, struct err *e);
+/* The same for a peer that may be newer than we are: unknown fields are skipped. */
+int json_check_known(const cJSON *j, const struct json_field *fields, size_t n, struct err *e);
 
 /* Borrowed values of an object's field; the default when absent or null. */
 const char *json_str(const cJSON *j, const char *name, const char *otherwise);

@@ -54,6 +54,7 @@ static struct agent_todo enter(
 static struct agent_todo spawn(struct agent *a, int64_t now_ms)
 {
 	a->process = PROCESS_RUNNING;
+	a->retiring = a->foreign = a->replacing = false;
 	a->deadline_ms = 0;
 	a->started_ms = now_ms;
 	return todo(AGENT_DO_SPAWN, "");
@@ -101,6 +102,28 @@ static struct agent_todo restart(struct agent *a, int code, int64_t now_ms)
 	return enter(a, AGENT_STARTING, 0, reason);
 }
 
+/* Its worker was of another version, or deaf: the agent goes on with the next. */
+static struct agent_todo replaced(struct agent *a, int64_t now_ms)
+{
+	const char *reason = "goes on with a new worker";
+
+	if (a->foreign) {
+		a->deadline_ms = now_ms + AGENT_FOREIGN_MS;
+		reason = "the installed worker is of another version than the running supervisor: "
+			 "restart the supervisor";
+	} else if (a->retiring) {
+		a->deadline_ms = now_ms;
+		reason = "goes on with a worker of the supervisor's version";
+	} else {
+		int64_t delay = restart_crashed(&a->restart, a->started_ms, now_ms);
+
+		if (delay == RESTART_GIVE_UP)
+			return enter(a, AGENT_FAILED, 0, "crashed 5 times in a minute");
+		a->deadline_ms = now_ms + delay;
+	}
+	return agent_state_busy(a->state) ? enter(a, AGENT_STARTING, 0, reason) : todo(0, "");
+}
+
 static struct agent_todo exited(struct agent *a, int code, bool disk_full, int64_t now_ms)
 {
 	bool was_stopping = a->process != PROCESS_RUNNING;
@@ -117,6 +140,8 @@ static struct agent_todo exited(struct agent *a, int code, bool disk_full, int64
 		return todo(0, "");
 	if (a->state == AGENT_QUEUED) /* retried while its last worker was on its way out */
 		return todo(AGENT_DO_ENQUEUE, "");
+	if (a->replacing)
+		return replaced(a, now_ms);
 	if (was_stopping)
 		return enter(a, AGENT_STOPPED, 0, "stopped by a person");
 	if (code == 100)
@@ -166,6 +191,7 @@ static struct agent_todo stop(struct agent *a, int64_t now_ms)
 {
 	if (agent_state_ended(a->state) || a->deleting)
 		return todo(AGENT_DO_ILLEGAL, "");
+	a->replacing = false;
 	switch (a->process) {
 	case PROCESS_NONE:
 		a->deadline_ms = 0;
@@ -213,6 +239,31 @@ static struct agent_todo retry(struct agent *a, bool may_retry_done)
 	memset(&a->restart, 0, sizeof(a->restart));
 	return enter(a, AGENT_QUEUED, a->process == PROCESS_NONE ? AGENT_DO_ENQUEUE : 0,
 		"retried by a person");
+}
+
+static struct agent_todo deaf(struct agent *a, int64_t now_ms)
+{
+	struct agent_todo t;
+
+	if (a->process != PROCESS_RUNNING)
+		return todo(AGENT_DO_ILLEGAL, "");
+	t = term(a, now_ms, AGENT_TERM_MS);
+	a->replacing = !a->deleting && !a->suspending;
+	if (!a->replacing || !agent_state_busy(a->state))
+		return t;
+	return enter(a, AGENT_STARTING, t.what,
+		"its worker lives but was not heard of for a minute; it is replaced");
+}
+
+static struct agent_todo retire(struct agent *a, bool fresh, int64_t patience_ms, int64_t now_ms)
+{
+	if (a->process != PROCESS_RUNNING || a->retiring || a->deleting || a->suspending)
+		return todo(AGENT_DO_ILLEGAL, "");
+	a->retiring = a->replacing = true;
+	a->foreign = fresh;
+	if (a->deadline_ms == 0)
+		a->deadline_ms = now_ms + patience_ms + AGENT_EXIT_MS;
+	return todo(0, "");
 }
 
 static struct agent_todo time_up(struct agent *a, int64_t now_ms)
@@ -266,6 +317,10 @@ struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int6
 			return todo(0, "");
 		}
 		return a->process == PROCESS_KILL ? todo(0, "") : term(a, now_ms, AGENT_SUSPEND_MS);
+	case AGENT_DEAF:
+		return deaf(a, now_ms);
+	case AGENT_RETIRE:
+		return retire(a, in->fresh, in->patience_ms, now_ms);
 	case AGENT_TIME:
 		return time_up(a, now_ms);
 	}

@@ -14,6 +14,7 @@
 #define AGENT_SUSPEND_MS 10000 /* the same when everything goes down */
 #define AGENT_ROOM_MS 1000     /* until the next look, on a full disk */
 #define AGENT_EXIT_MS 90000    /* from the last state to the worker's exit */
+#define AGENT_FOREIGN_MS 30000 /* until the next try, of a worker that speaks otherwise */
 
 /* X(NAME, "word", ended, busy): busy ones count against max_working. */
 #define AGENT_STATES(X)                                                                            \
@@ -53,6 +54,9 @@ struct agent {
 	enum agent_process process;
 	bool deleting;	     /* goes away once its process is gone */
 	bool suspending;     /* its process goes, its state stays */
+	bool retiring;	     /* its process speaks another version and ends after its turn */
+	bool foreign;	     /* ... and was refused at its start */
+	bool replacing;	     /* its process goes, for no fault of the agent; another follows */
 	int64_t deadline_ms; /* AGENT_TIME is due then; 0: none */
 	int64_t started_ms;  /* of the process */
 	struct restart restart;
@@ -66,6 +70,9 @@ enum agent_event {
 	AGENT_DELETE,
 	AGENT_RETRY,   /* may_retry_done: its finishing left something to do */
 	AGENT_SUSPEND, /* everything goes down */
+	AGENT_DEAF,    /* its process lives but was not heard of */
+	AGENT_RETIRE,  /* its process has no version of the protocol in common with us; fresh:
+			* it has just been started; patience_ms: for the turn under way */
 	AGENT_TIME,    /* deadline_ms has come */
 };
 
@@ -77,6 +84,8 @@ struct agent_input {
 	bool no_room; /* EXITED: the disk is full */
 	enum agent_state state;
 	bool may_retry_done;
+	bool fresh;
+	int64_t patience_ms;
 };
 
 enum agent_action {

@@ -23,6 +23,7 @@ static const struct json_field fields[] = {
 	{"git_name", JSON_STRING, false, 0, 200},
 	{"git_email", JSON_STRING, false, 0, 200},
 	{"turn_minutes", JSON_INT, false, 1, 1440},
+	{"alone_minutes", JSON_INT, false, 1, 1440},
 	{"model_seconds", JSON_INT, false, 1, 3600},
 	{"compress_after_minutes", JSON_INT, false, 0, 5256000},
 	{"keep_days", JSON_INT, false, 0, 36500},
@@ -51,6 +52,7 @@ cJSON *config_defaults(int cores, int64_t memory_bytes)
 	json_add_str(j, "git_name", "");
 	json_add_str(j, "git_email", "");
 	json_add_int(j, "turn_minutes", 30);
+	json_add_int(j, "alone_minutes", 10);
 	json_add_int(j, "model_seconds", 120);
 	json_add_int(j, "compress_after_minutes", 60);
 	json_add_int(j, "keep_days", 0);

@@ -96,6 +96,7 @@ static const struct json_field f_hello[] = {
 	{"epoch", JSON_INT, true, 1, ID_MAX},
 	{"pid", JSON_INT, true, 1, 1 << 30},
 	{"version", JSON_INT, true, 1, 1 << 30},
+	{"oldest", JSON_INT, false, 1, 1 << 30},
 	{"last_seq", JSON_INT, true, 0, ID_MAX},
 };
 static const struct json_field f_next[] = {
@@ -105,6 +106,9 @@ static const struct json_field f_next[] = {
 	{"last_seq", JSON_INT, true, 0, ID_MAX},
 	{"have", JSON_INT, true, 0, ID_MAX},
 	{"full", JSON_BOOL, false, 0, 0},
+	{"version", JSON_INT, false, 1, 1 << 30},
+	{"oldest", JSON_INT, false, 1, 1 << 30},
+	{"retiring", JSON_BOOL, false, 0, 0},
 };
 
 #define FIELDS(f) f, sizeof(f) / sizeof((f)[0])
@@ -311,7 +315,11 @@ static int refuse(struct call *c, const struct rpc *m, const cJSON *params, stru
 {
 	struct supervisor *s = c->s;
 
-	if (c->method->fields || c->method->handler != call_agent_tell) {
+	/* A worker may be newer than we, and say more than we know. */
+	if (strncmp(c->method->name, "worker.", 7) == 0) {
+		if (json_check_known(params, c->method->fields, c->method->n, e) < 0)
+			return -1;
+	} else if (c->method->fields || c->method->handler != call_agent_tell) {
 		if (json_check(params, c->method->fields, c->method->n, e) < 0)
 			return -1;
 	}

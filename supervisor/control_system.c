@@ -20,7 +20,7 @@ int call_status(struct call *c, const cJSON *params, cJSON **result, struct err 
 	(void)e;
 	json_add_str(j, "version", VERSION_STRING);
 	json_add_int(j, "pid", getpid());
-	json_add_int(j, "protocol", EVENT_VERSION);
+	json_add_int(j, "protocol", event_version());
 	json_add_int(j, "uptime_ms", clock_now_ms() - s->started_ms);
 	json_add_str(j, "state_dir", s->paths.state_dir);
 	part = cJSON_AddObjectToObject(j, "agents");

@@ -26,21 +26,39 @@ static struct member *present(struct call *c, const cJSON *params, struct err *e
 	return NULL;
 }
 
+/* False: the worker and we have no version in common. It ends its turn and is replaced. */
+static bool speak(struct call *c, struct member *m, const cJSON *params, bool fresh)
+{
+	struct agent_input in = {.event = AGENT_RETIRE, .fresh = fresh};
+	int64_t own = json_int(params, "version", 1), oldest = json_int(params, "oldest", own);
+
+	m->heard_ms = clock_now_ms();
+	if (event_version_common(oldest, own))
+		return true;
+	if (m->agent.retiring)
+		return false;
+	log_warn("agent=%lld its worker speaks protocol %lld to %lld, the supervisor %d to %d: %s",
+		(long long)m->id, (long long)oldest, (long long)own, event_version_oldest(),
+		event_version(),
+		fresh ? "restart the supervisor, so that both are of the same version"
+		      : "it ends its turn and is replaced");
+	in.patience_ms = json_int(c->s->general, "turn_minutes", 30) * clock_minute_ms();
+	supervisor_happened(c->s, m, &in);
+	return false;
+}
+
 int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	struct store_defaults defaults = supervisor_defaults(c->s);
-	int64_t version = json_int(params, "version", 0);
 	struct member *m = present(c, params, e);
 	cJSON *agent, *task;
 
 	if (!m)
 		return -1;
-	if (version != EVENT_VERSION)
-		return err_set(e, ERR_DENIED,
-			"this worker speaks protocol %lld, the supervisor %d: install both from "
-			"the same "
-			"version",
-			(long long)version, EVENT_VERSION);
+	if (!speak(c, m, params, true))
+		return err_set(e, ERR_UNAVAILABLE,
+			"this worker and the supervisor have no version of the protocol in common: "
+			"restart the supervisor");
 	agent = store_agent(c->s->store, m->id, e);
 	task = agent ? store_task(c->s->store, m->task, &defaults, e) : NULL;
 	if (!task) {
@@ -48,6 +66,7 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 		return -1;
 	}
 	*result = cJSON_CreateObject();
+	json_add_int(*result, "version", event_version());
 	json_add_int(*result, "committed", m->committed);
 	cJSON_AddItemToObject(*result, "agent", agent);
 	cJSON_AddItemToObject(*result, "task", task);
@@ -106,7 +125,9 @@ int call_worker_next(struct call *c, const cJSON *params, cJSON **result, struct
 	if (!m || taken_over(c->s, m, json_int(params, "after", 0), e) < 0 ||
 		put_back(c->s, m, json_int(params, "have", 0), e) < 0)
 		return -1;
+	speak(c, m, params, false);
 	m->told_full = json_bool(params, "full", false);
+	m->told_retire = json_bool(params, "retiring", false);
 	poll_next_open(c->s, m, c->askers[0].request, c->askers[0].id, json_int(params, "have", 0));
 	return CALL_TAKEN;
 }

@@ -37,6 +37,7 @@ struct member {
 	bool resend;		/* a gap is to be told */
 	bool discard;		/* deleted without saving its work */
 	bool told_full;		/* its worker takes the disk for full */
+	bool told_retire;	/* its worker knows that it is to end */
 
 	/* Inside a transaction: what will be, if it commits. */
 	struct member *touched_next;

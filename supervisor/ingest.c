@@ -46,8 +46,8 @@ int ingest_frame(struct supervisor *s, const char *frame, size_t n)
 		complain(s, 0, 0, e.text);
 		return -1;
 	}
-	if (strcmp(ev.stream, "agent") != 0 || ev.version != EVENT_VERSION ||
-		!event_kind_of_worker(ev.kind)) {
+	if (strcmp(ev.stream, "agent") != 0 || ev.version > event_version() ||
+		ev.version < event_version_oldest() || !event_kind_of_worker(ev.kind)) {
 		complain(s, ev.subject, ev.number, "not an event that a worker may send");
 		return 0;
 	}

@@ -36,7 +36,7 @@ size_t outbox_header(const struct outbox_event *ev, char *out)
 	if (ev->kind != EVENT_UNKNOWN)
 		return event_header(ev->stream, ev->subject, ev->kind, ev->number, out);
 	return (size_t)snprintf(out, EVENT_HEADER_MAX, "%s/%lld %s %lld v%d\n", ev->stream,
-		(long long)ev->subject, ev->word, (long long)ev->number, EVENT_VERSION);
+		(long long)ev->subject, ev->word, (long long)ev->number, event_version());
 }
 
 void outbox_reset(struct outbox *o)

@@ -5,6 +5,7 @@
 
 #include "shared/clock.h"
 #include "shared/crash.h"
+#include "shared/event.h"
 #include "shared/json.h"
 #include "shared/rpc.h"
 #include "supervisor/supervisor.h"
@@ -49,6 +50,7 @@ static void next_freed(uv_handle_t *h)
 static void next_close(struct poll_next *p)
 {
 	p->member->poll = NULL;
+	p->member->heard_ms = clock_now_ms(); /* from now on it is to ask again */
 	cJSON_Delete(p->id);
 	uv_close((uv_handle_t *)&p->timer, next_freed);
 }
@@ -60,7 +62,7 @@ static void next_answer(struct poll_next *p)
 	cJSON *commands = NULL, *result = NULL;
 	struct err e;
 
-	commands = m->command_last > m->command_done
+	commands = m->command_last > m->command_done && !m->agent.retiring
 			   ? store_commands_after(s->store, m->id, m->command_done, &e)
 			   : cJSON_CreateArray();
 	if (commands) {
@@ -70,6 +72,8 @@ static void next_answer(struct poll_next *p)
 		cJSON_AddBoolToObject(result, "resend", m->resend);
 		json_add_str(result, "disk_full", s->disk.full ? s->disk.reason : "");
 		m->told_full = s->disk.full;
+		json_add_int(result, "version", event_version());
+		cJSON_AddBoolToObject(result, "retire", m->agent.retiring);
 		if (m->resend)
 			m->resent_ms = clock_now_ms();
 		m->resend = false;
@@ -88,7 +92,7 @@ static void next_time(uv_timer_t *t)
 void poll_wake(struct supervisor *s, struct member *m)
 {
 	(void)s;
-	if (m->poll && (m->resend || m->command_last > m->command_done))
+	if (m->poll && (m->resend || (m->command_last > m->command_done && !m->agent.retiring)))
 		next_answer(m->poll);
 }
 
@@ -146,10 +150,10 @@ void poll_next_open(struct supervisor *s, struct member *m, struct bus_request *
 	uv_timer_init(s->loop, &p->timer);
 	p->timer.data = p;
 	m->poll = p;
-	uv_timer_start(&p->timer, next_time, POLL_WAIT_MS, 0);
+	uv_timer_start(&p->timer, next_time, (uint64_t)pulse_poll_ms(&s->pulse), 0);
 	poll_wake(s, m);
 	poll_committed(s, m, agent_state_ended(m->agent.state));
-	if (m->poll && m->told_full != s->disk.full)
+	if (m->poll && (m->told_full != s->disk.full || m->told_retire != m->agent.retiring))
 		next_answer(m->poll);
 }
 

@@ -114,6 +114,7 @@ static bool adopt(struct supervisor *s, struct member *m, int pid, int64_t start
 	uv_poll_init(s->loop, &w->poll, fd);
 	uv_poll_start(&w->poll, UV_READABLE, watch_ready);
 	m->watch = w;
+	m->heard_ms = clock_now_ms();
 	m->pid = pid;
 	m->pid_started = started;
 	return true;
@@ -133,6 +134,7 @@ static void spawn(struct supervisor *s, struct member *m)
 	}
 	crash_point(CRASH_WORKER_SPAWN_AFTER);
 	m->pid = child_pid(m->child);
+	m->heard_ms = clock_now_ms();
 	cgroup_add(sweeper_cgroup(s->sweeper), m->id, m->pid);
 	m->pid_started = process_started(m->pid);
 	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
@@ -167,8 +169,10 @@ void supervisor_act(struct supervisor *s, struct member *m, unsigned todo)
 		queue_push(&s->queue, m->id);
 		supervisor_kick(s, 0);
 	}
-	if (todo & AGENT_DO_TERM)
+	if (todo & AGENT_DO_TERM) {
 		send_signal(m, SIGTERM);
+		send_signal(m, SIGCONT); /* a stopped process takes TERM only when it goes on */
+	}
 	if (todo & AGENT_DO_KILL)
 		send_signal(m, SIGKILL);
 	if (todo & AGENT_DO_REMOVE)
@@ -609,6 +613,7 @@ static int start(struct supervisor *s, struct err *e)
 		s->signals[i].data = s;
 		uv_signal_start(&s->signals[i], on_signal, signals[i]);
 	}
+	pulse_start(s);
 	uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
 	keeper_init(s);
 	uv_timer_start(&s->hour_timer, on_hour, SUPERVISOR_HOUR_MS, SUPERVISOR_HOUR_MS);

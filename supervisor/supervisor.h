@@ -22,6 +22,7 @@
 #include "supervisor/launcher.h"
 #include "supervisor/outbox.h"
 #include "supervisor/poll.h"
+#include "supervisor/pulse.h"
 #include "supervisor/queue.h"
 #include "supervisor/store.h"
 #include "supervisor/sweep.h"
@@ -43,6 +44,7 @@ struct supervisor {
 	struct backup backup;
 	struct disk disk;
 	struct heartbeat heartbeat;
+	struct pulse pulse;
 	struct keeper keeper;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;

@@ -9,6 +9,7 @@
 
 #define TURN_MINUTES_DEFAULT 30
 #define MODEL_SECONDS_DEFAULT 120
+#define ALONE_MINUTES_DEFAULT 10
 
 static int read_command(const cJSON *list, struct assignment *a, struct err *e)
 {
@@ -65,9 +66,10 @@ int assignment_read(const cJSON *result, int64_t agent, struct assignment *a, st
 	a->instructions = json_str(config, "instructions", "");
 	a->git_name = json_str(config, "git_name", "");
 	a->git_email = json_str(config, "git_email", "");
-	a->turn_ms = json_int(config, "turn_minutes", TURN_MINUTES_DEFAULT) * 60000;
+	a->turn_ms = json_int(config, "turn_minutes", TURN_MINUTES_DEFAULT) * clock_minute_ms();
 	a->model_ms = json_int(config, "model_seconds", MODEL_SECONDS_DEFAULT) * 1000;
 	a->dollars = json_num(self, "dollars", 0);
+	a->alone_ms = json_int(config, "alone_minutes", ALONE_MINUTES_DEFAULT) * clock_minute_ms();
 	if (!*a->branch)
 		return err_set(e, ERR_PROTOCOL, "worker.hello was answered without a branch");
 	if (read_command(json_get(config, "agent_command"), a, e) < 0)

@@ -41,7 +41,10 @@ struct link {
 	int held_count;
 	bool watching;
 	bool full; /* the disk, as the supervisor told last */
-	uv_timer_t watch, retry;
+	bool alone, retiring;
+	int version; /* spoken with the supervisor: the lower of both */
+	int64_t alone_ms;
+	uv_timer_t watch, retry, silence;
 };
 
 static void publish_window(struct link *l)
@@ -50,17 +53,20 @@ static void publish_window(struct link *l)
 	struct err e;
 
 	while (l->published < last && l->published < limit) {
+		char head[EVENT_HEADER_MAX];
 		const char *frame;
-		size_t n;
+		size_t n, head_len, rest;
 
 		if (spool_read(l->spool, l->published + 1, &frame, &n, &e) < 0) {
 			log_error("spool: %s", e.text);
 			return;
 		}
+		/* It may have been spooled by a worker of another version. */
+		head_len = event_restamp(frame, n, l->version, head, &rest);
 		l->published++;
 		crash_point(CRASH_WORKER_PUBLISH_BEFORE);
 		/* A full queue drops: the supervisor asks again, or the watch does. */
-		if (l->pub && bus_pub_send(l->pub, frame, n, "", 0, &e) < 0)
+		if (l->pub && bus_pub_send(l->pub, head, head_len, frame + n - rest, rest, &e) < 0)
 			log_debug("publish: %s", e.text);
 		crash_point(CRASH_WORKER_PUBLISH_AFTER);
 	}
@@ -150,6 +156,40 @@ static int read_answer(
 	return -1;
 }
 
+static void on_silence(uv_timer_t *t)
+{
+	struct link *l = t->data;
+
+	log_warn("no supervisor for %lld s", (long long)(l->alone_ms / 1000));
+	l->alone = true;
+	l->handler->alone(l->arg, true);
+}
+
+/* Something came of a supervisor. */
+static void heard(struct link *l)
+{
+	if (l->alone_ms > 0)
+		uv_timer_start(&l->silence, on_silence, (uint64_t)l->alone_ms, 0);
+	if (!l->alone)
+		return;
+	l->alone = false;
+	l->handler->alone(l->arg, false);
+}
+
+void link_alone_after(struct link *l, int64_t ms)
+{
+	l->alone_ms = ms;
+	heard(l);
+}
+
+/* The version that the supervisor speaks may be another than before: it was replaced. */
+static void read_version(struct link *l, const cJSON *result)
+{
+	int64_t theirs = json_int(result, "version", 1);
+
+	l->version = theirs < event_version() ? (int)theirs : event_version();
+}
+
 static void tell_disk(struct link *l, const cJSON *result, bool first)
 {
 	const char *reason = json_str(result, "disk_full", "");
@@ -172,6 +212,8 @@ static void on_next(void *arg, const char *data, size_t n, const struct err *fai
 	const cJSON *c;
 
 	l->ask = NULL;
+	if (!failure)
+		heard(l);
 	if (read_answer(data, n, failure, &m, &e) < 0) {
 		if (!failure && permanent(&e)) {
 			l->handler->refused(l->arg, &e);
@@ -185,6 +227,11 @@ static void on_next(void *arg, const char *data, size_t n, const struct err *fai
 		log_warn("worker.next: %s", e.text);
 		uv_timer_start(&l->retry, on_retry, LINK_REPUBLISH_MS, 0);
 		return;
+	}
+	read_version(l, m.result);
+	if (json_bool(m.result, "retire", false)) {
+		l->retiring = true;
+		l->handler->retire(l->arg);
 	}
 	acknowledge(l, json_int(m.result, "committed", 0), json_bool(m.result, "resend", false));
 	tell_disk(l, m.result, false);
@@ -224,6 +271,9 @@ static void ask_next(struct link *l)
 	json_add_int(p, "last_seq", spool_last(l->spool));
 	json_add_int(p, "have", spool_acknowledged(l->spool));
 	cJSON_AddBoolToObject(p, "full", l->full);
+	json_add_int(p, "version", event_version());
+	json_add_int(p, "oldest", event_version_oldest());
+	cJSON_AddBoolToObject(p, "retiring", l->retiring);
 	ask(l, "worker.next", p, LINK_POLL_MS, on_next);
 }
 
@@ -243,6 +293,7 @@ static void on_hello(void *arg, const char *data, size_t n, const struct err *fa
 			l->handler->refused(l->arg, &e);
 		return;
 	}
+	read_version(l, m.result);
 	l->spool = spool_open(l->folder, l->agent, json_int(m.result, "committed", 0), &e);
 	if (!l->spool) {
 		l->handler->refused(l->arg, &e);
@@ -277,7 +328,8 @@ static void ask_hello(struct link *l)
 	json_add_int(p, "agent", l->agent);
 	json_add_int(p, "epoch", l->epoch);
 	json_add_int(p, "pid", getpid());
-	json_add_int(p, "version", EVENT_VERSION);
+	json_add_int(p, "version", event_version());
+	json_add_int(p, "oldest", event_version_oldest());
 	json_add_int(p, "last_seq", stored_last(l));
 	ask(l, "worker.hello", p, LINK_HELLO_MS, on_hello);
 }
@@ -424,6 +476,7 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	l->agent = agent;
 	l->epoch = epoch;
 	l->held_tail = &l->held;
+	l->version = event_version();
 	paths_agent(paths, agent, "spool", l->folder);
 	paths_ingest_url(paths, l->ingest);
 	paths_control_url(paths, l->control);
@@ -437,7 +490,8 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	l->dialled_ms = clock_now_ms();
 	uv_timer_init(loop, &l->watch);
 	uv_timer_init(loop, &l->retry);
-	l->watch.data = l->retry.data = l;
+	uv_timer_init(loop, &l->silence);
+	l->watch.data = l->retry.data = l->silence.data = l;
 	return l;
 }
 
@@ -467,6 +521,7 @@ void link_free(struct link *l)
 		free(h);
 	}
 	uv_close((uv_handle_t *)&l->watch, NULL);
+	uv_close((uv_handle_t *)&l->silence, NULL);
 	uv_close((uv_handle_t *)&l->retry, on_retry_closed);
 }
 

@@ -35,6 +35,12 @@ struct link_handler {
 	/* The supervisor says that the disk is full, or, with "", that there is room. Told
 	 * after hello and at each change. */
 	void (*disk)(void *arg, const char *full);
+	/* Nothing was heard of a supervisor for the time given to link_alone_after (true), or
+	 * it is back (false). */
+	void (*alone)(void *arg, bool alone);
+	/* The supervisor has no version of the protocol in common with us: end with the turn,
+	 * a worker that it understands follows. May be told again. */
+	void (*retire)(void *arg);
 	/* Replaced by a newer worker, or the agent is gone: end at once. */
 	void (*refused)(void *arg, const struct err *why);
 };
@@ -43,6 +49,8 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	const struct link_handler *handler, void *arg, struct err *e);
 /* command_done: number of the last command taken over (from the session). */
 void link_start(struct link *l, int64_t command_done);
+/* From now on: how long without an answer is alone. 0: never. */
+void link_alone_after(struct link *l, int64_t ms);
 void link_free(struct link *l);
 
 /* Spools and publishes one event; takes body (an object without seq and at).

@@ -10,6 +10,7 @@
 #define HOLD_MAX_MS 600000
 #define HOLD_ASKED_MAX_MS (24LL * 3600 * 1000)
 #define DISK_FULL "disk full: it goes on by itself when there is room"
+#define ALONE "no supervisor: it goes on by itself when one is back"
 
 static int64_t minutes_ms(const struct manager_limits *l, int64_t minutes)
 {
@@ -107,7 +108,7 @@ static unsigned start_turn(struct manager *m, enum manager_source source, int64_
 		return pause_by_limit(m, reason, now_ms);
 	}
 	m->source = source;
-	if (!m->ready) {
+	if (!m->ready || m->retiring) {
 		m->prompt_queued = true;
 		enter(m, MANAGER_STARTING, "", now_ms);
 		return 0;
@@ -132,7 +133,7 @@ static unsigned ask(struct manager *m, int64_t now_ms)
 		return pause_by_limit(m, reason, now_ms);
 	m->carried = m->pending;
 	enter(m, MANAGER_ASKING, "", now_ms);
-	return DO_ASK;
+	return m->retiring ? 0 : DO_ASK;
 }
 
 static unsigned finish(struct manager *m, int64_t now_ms)
@@ -140,7 +141,7 @@ static unsigned finish(struct manager *m, int64_t now_ms)
 	m->finish_wanted = false;
 	m->redo = false;
 	enter(m, MANAGER_FINISHING, "", now_ms);
-	return DO_FINISH;
+	return m->retiring ? 0 : DO_FINISH;
 }
 
 /* The agent is free: what follows? */
@@ -378,12 +379,14 @@ static unsigned on_turn_end(struct manager *m, const struct manager_event *ev, i
 	return next(m, now_ms);
 }
 
-/* What a person wants on a full disk is done when there is room. */
-static unsigned wait_for_room(struct manager *m, const char *reason, int64_t now_ms)
+/* What a person wants while the agent is held is done when it goes on. */
+static unsigned wait_held(struct manager *m, const char *reason, int64_t now_ms)
 {
-	m->by_disk = true;
+	m->by_hold = true;
 	m->resume_wanted = false;
-	enter(m, MANAGER_PAUSED, *reason ? reason : DISK_FULL, now_ms);
+	if (!*reason)
+		reason = m->held & HELD_DISK ? DISK_FULL : ALONE;
+	enter(m, MANAGER_PAUSED, reason, now_ms);
 	return 0;
 }
 
@@ -392,8 +395,8 @@ static unsigned on_tell(struct manager *m, bool from_person, int64_t now_ms)
 	m->pending++;
 	if (m->phase != MANAGER_WAITING || !from_person)
 		return 0;
-	if (m->full)
-		return wait_for_room(m, "", now_ms);
+	if (m->held)
+		return wait_held(m, "", now_ms);
 	m->bad_answers = m->test_failures = m->turn_errors = m->tells = 0;
 	return next(m, now_ms);
 }
@@ -433,20 +436,22 @@ static unsigned pause(struct manager *m, const char *reason, int64_t now_ms)
 static unsigned on_pause(struct manager *m, int64_t now_ms)
 {
 	m->resume_wanted = false;
-	if (m->phase == MANAGER_PAUSED && !m->by_disk)
+	if (m->phase == MANAGER_PAUSED && !m->by_hold)
 		return 0;
-	m->by_disk = false;
+	m->by_hold = false;
 	return pause(m, "paused by a person", now_ms);
 }
 
-static unsigned on_full(struct manager *m, const char *reason, int64_t now_ms)
+static unsigned on_hold(
+	struct manager *m, enum manager_hold why, const char *reason, int64_t now_ms)
 {
-	m->full = true;
+	unsigned todo = 0;
+
+	m->held |= why;
 	if (m->phase == MANAGER_WAITING || (m->phase == MANAGER_PAUSED && !m->resume_wanted))
 		return 0;
-	m->by_disk = true;
-	m->resume_wanted = false;
-	return pause(m, *reason ? reason : DISK_FULL, now_ms);
+	todo = pause(m, "", now_ms);
+	return todo | wait_held(m, reason, now_ms);
 }
 
 /* From paused, or from waiting for a person. */
@@ -463,12 +468,12 @@ static unsigned go_on(struct manager *m, int64_t now_ms)
 	return next(m, now_ms);
 }
 
-static unsigned on_room(struct manager *m, int64_t now_ms)
+static unsigned on_release(struct manager *m, enum manager_hold why, int64_t now_ms)
 {
-	m->full = false;
-	if (m->phase != MANAGER_PAUSED || !m->by_disk)
+	m->held &= ~(unsigned)why;
+	if (m->held || m->phase != MANAGER_PAUSED || !m->by_hold)
 		return 0;
-	m->by_disk = false;
+	m->by_hold = false;
 	return go_on(m, now_ms);
 }
 
@@ -478,9 +483,9 @@ static unsigned on_resume(struct manager *m, int64_t now_ms)
 		return 0;
 	m->bad_answers = m->test_failures = m->turn_errors = m->tells = m->holds = 0;
 	grant_more(m, now_ms);
-	if (m->full)
-		return wait_for_room(m, "", now_ms);
-	m->by_disk = false;
+	if (m->held)
+		return wait_held(m, "", now_ms);
+	m->by_hold = false;
 	return go_on(m, now_ms);
 }
 
@@ -489,9 +494,9 @@ static unsigned on_finish(struct manager *m, int64_t now_ms)
 	unsigned todo;
 
 	m->finish_wanted = true;
-	if (m->full)
-		return wait_for_room(m, "", now_ms);
-	m->by_disk = false;
+	if (m->held)
+		return wait_held(m, "", now_ms);
+	m->by_hold = false;
 	if (m->phase == MANAGER_TURN || m->phase == MANAGER_STARTING)
 		return 0;
 	if (m->phase == MANAGER_FINISHING) {
@@ -635,11 +640,18 @@ unsigned manager_step(struct manager *m, const struct manager_event *event, int6
 	case MANAGER_EV_FATAL:
 		return end(m, MANAGER_FAILED, ev->reason, now_ms);
 	case MANAGER_EV_FULL:
-		return on_full(m, ev->reason, now_ms);
+		return on_hold(m, HELD_DISK, ev->reason, now_ms);
 	case MANAGER_EV_ROOM:
-		return on_room(m, now_ms);
+		return on_release(m, HELD_DISK, now_ms);
 	case MANAGER_EV_DELAYED:
 		return on_delayed(m, ev);
+	case MANAGER_EV_ALONE:
+		return on_hold(m, HELD_ALONE, ev->reason, now_ms);
+	case MANAGER_EV_JOINED:
+		return on_release(m, HELD_ALONE, now_ms);
+	case MANAGER_EV_RETIRE:
+		m->retiring = true;
+		return 0;
 	case MANAGER_EV_TICK:
 		return on_tick(m, now_ms);
 	}
@@ -651,7 +663,8 @@ void manager_resume(struct manager *m)
 	if (m->prompt_queued && m->source == SOURCE_TEST)
 		m->finish_wanted = true;
 	m->carried = 0;
-	m->full = false;
+	m->held = 0;
+	m->retiring = false;
 	m->ready = m->turn_open = m->interrupted = m->asks_person = m->prompt_queued = false;
 	m->active_since_ms = -1;
 	if (m->resume_wanted) {

@@ -63,6 +63,9 @@ enum manager_event_kind {
 	MANAGER_EV_FATAL,	 /* reason: nothing can go on */
 	MANAGER_EV_FULL,	 /* the disk is full; reason */
 	MANAGER_EV_ROOM,	 /* there is room again */
+	MANAGER_EV_ALONE,	 /* no supervisor for long; reason */
+	MANAGER_EV_JOINED,	 /* it is back */
+	MANAGER_EV_RETIRE,	 /* another worker takes over: nothing is begun any more */
 	MANAGER_EV_DELAYED, /* what is under way is tried again; reason, delay_ms; "": goes on */
 	MANAGER_EV_TICK,    /* manager_deadline has come */
 };
@@ -84,6 +87,13 @@ struct manager_event {
 	double dollars;
 	bool from_person;
 	bool late; /* LOST: it was ended because its turn did not end in time */
+};
+
+/* Why nothing is begun for now, as bits. What is under way is cancelled, the agent pauses,
+ * and goes on by itself when none is left. */
+enum manager_hold {
+	HELD_DISK = 1,	/* it is full */
+	HELD_ALONE = 2, /* no supervisor for long */
 };
 
 /* What is to be done, as bits, in the order of their values. */
@@ -120,8 +130,9 @@ struct manager {
 	bool prompt_queued;	    /* decided, waiting for the coding agent */
 	bool finish_wanted;
 	bool by_limit;	  /* paused by a limit: resuming grants as much again */
-	bool full;	  /* the disk: nothing is begun */
-	bool by_disk;	  /* paused by it: goes on by itself */
+	unsigned held;	  /* of enum manager_hold */
+	bool by_hold;	  /* paused by one of these: goes on by itself */
+	bool retiring;	  /* what follows is begun by another worker */
 	bool asks_person; /* a permission is open */
 	bool hold_asks;	  /* what is held is a question to the Agent model */
 	int64_t turn;

@@ -25,7 +25,7 @@
 #define MANAGER_BOOLS(X)                                                                           \
 	X(turn_open)                                                                               \
 	X(interrupted)                                                                             \
-	X(resume_wanted) X(redo) X(prompt_queued) X(finish_wanted) X(by_limit) X(by_disk)
+	X(resume_wanted) X(redo) X(prompt_queued) X(finish_wanted) X(by_limit) X(by_hold)
 #define MANAGER_NUMBERS(X) X(granted_dollars) X(dollars)
 
 void session_set(char **slot, const char *text)

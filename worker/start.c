@@ -226,6 +226,7 @@ void start_on_hello(void *arg, const cJSON *result)
 		fatal(w, &e);
 		return;
 	}
+	link_alone_after(w->link, w->task.alone_ms);
 	if (link_last(w->link) < w->session.telling_seq)
 		w->session.telling = 0; /* cut off before its event was written */
 	if (!take_up(w)) {

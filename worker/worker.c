@@ -149,6 +149,8 @@ static void tell_end(struct worker *w)
 	crash_point(CRASH_AGENT_ENDED);
 }
 
+static void retire_if_free(struct worker *w);
+
 void worker_step(struct worker *w, const struct manager_event *ev)
 {
 	unsigned todo;
@@ -186,6 +188,20 @@ void worker_step(struct worker *w, const struct manager_event *ev)
 	set_policy_timer(w);
 	if (!(todo & DO_PROMPT)) /* which has saved before it was sent */
 		worker_save(w, false);
+	retire_if_free(w);
+}
+
+/* Another worker follows: this one ends as soon as no turn and no finishing is under way.
+ * A question to the model is asked again by the other. */
+static void retire_if_free(struct worker *w)
+{
+	if (!w->retiring || w->quitting || w->finish || (w->acp && acp_busy(w->acp)))
+		return;
+	log_info("agent=%lld gives way to a worker of another version", (long long)w->agent);
+	w->suspended = true;
+	turn_flush(w);
+	worker_save(w, true);
+	worker_quit(w, 0);
 }
 
 void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason)
@@ -447,6 +463,25 @@ static void on_disk(void *arg, const char *full)
 	consider_disk(w, full);
 }
 
+static void on_alone(void *arg, bool alone)
+{
+	struct worker *w = arg;
+
+	worker_event(w, alone ? MANAGER_EV_ALONE : MANAGER_EV_JOINED, NULL);
+}
+
+static void on_retire(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->retiring)
+		return;
+	log_warn("agent=%lld the supervisor speaks another version of the protocol",
+		(long long)w->agent);
+	w->retiring = true;
+	worker_event(w, MANAGER_EV_RETIRE, NULL);
+}
+
 static void on_blocked(void *arg, bool blocked, const struct err *why)
 {
 	struct worker *w = arg;
@@ -494,6 +529,8 @@ static void on_locked(uv_work_t *work, int status)
 		.drained = on_drained,
 		.blocked = on_blocked,
 		.disk = on_disk,
+		.alone = on_alone,
+		.retire = on_retire,
 		.refused = on_refused};
 	struct worker *w = work->data;
 	char text[32];

@@ -110,6 +110,7 @@ struct worker {
 	bool told_full;		  /* as the supervisor said */
 	bool cut_off;		  /* a turn, by the end of the coding agent's process */
 	bool seen_stopped;	  /* the coding agent's process, at the last look */
+	bool retiring;		  /* a worker that the supervisor understands follows */
 	bool ending;		  /* the agent has ended, which is not told yet */
 	bool quitting, suspended, draining, drain_timed;
 };

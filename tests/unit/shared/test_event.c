@@ -133,6 +133,28 @@ static void knows_its_kinds(void **state)
 	assert_string_equal(event_kind_word(EVENT_UNKNOWN), "unknown");
 }
 
+static void the_lower_version_is_spoken(void **state)
+{
+	(void)state;
+	assert_int_equal(event_version_common(1, 1), 1);
+	assert_int_equal(event_version_common(1, 7), 1); /* newer, understands us */
+	assert_int_equal(event_version_common(2, 7), 0); /* newer, does not */
+	assert_int_equal(event_version_common(1, 0), 0); /* older than we understand */
+}
+
+static void another_version_changes_the_header_alone(void **state)
+{
+	static const char frame[] = "agent/7 output 1042 v1\n{\"seq\":1042}";
+	char head[EVENT_HEADER_MAX];
+	size_t rest, n = event_restamp(frame, strlen(frame), 23, head, &rest);
+
+	(void)state;
+	assert_int_equal(n, strlen("agent/7 output 1042 v23\n"));
+	assert_memory_equal(head, "agent/7 output 1042 v23\n", n);
+	assert_string_equal(frame + strlen(frame) - rest, "{\"seq\":1042}");
+	assert_int_equal(event_restamp("no frame", 8, 2, head, &rest), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +164,8 @@ int main(void)
 		cmocka_unit_test(refuses_malformed_frames),
 		cmocka_unit_test(bounds_the_body),
 		cmocka_unit_test(knows_its_kinds),
+		cmocka_unit_test(the_lower_version_is_spoken),
+		cmocka_unit_test(another_version_changes_the_header_alone),
 	};
 
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);

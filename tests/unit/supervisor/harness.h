@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "shared/cleanup.h"
 #include "shared/json.h"
 #include "supervisor/control.h"
 #include "supervisor/tx.h"

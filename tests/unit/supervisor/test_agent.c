@@ -259,6 +259,69 @@ static void test_suspend(void **state)
 	assert_int_equal(a.deadline_ms, 0);
 }
 
+static void test_deaf(void **state)
+{
+	struct agent a = working(0);
+	struct agent_todo t = step(&a, AGENT_DEAF, 70000);
+
+	(void)state;
+	assert_int_equal(t.what, AGENT_DO_TERM | AGENT_DO_STATE);
+	assert_non_null(strstr(t.reason, "not heard of"));
+	assert_true(step(&a, AGENT_DEAF, 70001).what & AGENT_DO_ILLEGAL);
+	assert_int_equal(step(&a, AGENT_TIME, 70000 + AGENT_TERM_MS).what, AGENT_DO_KILL);
+	assert_int_equal(exited(&a, -9, 90000).what, AGENT_DO_STATE);
+	assert_int_equal(a.state, AGENT_STARTING);
+	assert_int_equal(step(&a, AGENT_TIME, a.deadline_ms).what, AGENT_DO_SPAWN);
+
+	a = working(0); /* one that waits for a person goes on waiting */
+	report(&a, AGENT_WAITING, 1);
+	assert_int_equal(step(&a, AGENT_DEAF, 70000).what, AGENT_DO_TERM);
+	assert_int_equal(exited(&a, 0, 70100).what, 0);
+	assert_int_equal(a.state, AGENT_WAITING);
+	assert_int_not_equal(a.deadline_ms, 0);
+
+	a = working(0); /* a person stops it while it is being replaced */
+	step(&a, AGENT_DEAF, 70000);
+	assert_int_equal(step(&a, AGENT_STOP, 70001).what, 0);
+	assert_int_equal(exited(&a, -9, 80000).what, AGENT_DO_STATE);
+	assert_int_equal(a.state, AGENT_STOPPED);
+}
+
+static void test_retire(void **state)
+{
+	struct agent_input in = {.event = AGENT_RETIRE, .patience_ms = 1000};
+	struct agent a = working(0);
+
+	(void)state;
+	assert_int_equal(agent_step(&a, &in, 10).what, 0);
+	assert_int_equal(a.state, AGENT_WORKING);
+	assert_true(agent_step(&a, &in, 11).what & AGENT_DO_ILLEGAL);
+	assert_int_equal(exited(&a, 0, 500).what, AGENT_DO_STATE);
+	assert_int_equal(a.state, AGENT_STARTING);
+	assert_int_equal(a.deadline_ms, 500); /* at once, and it is no crash */
+	assert_int_equal(a.restart.crashes, 0);
+	assert_int_equal(step(&a, AGENT_TIME, 500).what, AGENT_DO_SPAWN);
+	assert_false(a.retiring || a.replacing);
+
+	a = working(0); /* does not end in time: ended, and still no fault of the agent */
+	agent_step(&a, &in, 10);
+	assert_int_equal(step(&a, AGENT_TIME, 10 + 1000 + AGENT_EXIT_MS).what, AGENT_DO_TERM);
+	exited(&a, -9, 200000);
+	assert_int_equal(a.state, AGENT_STARTING);
+
+	in.fresh = true; /* refused at its start, whatever its exit code, for ever */
+	for (int i = 0; i < 100; i++) {
+		struct agent_todo t;
+
+		step(&a, AGENT_TIME, a.deadline_ms);
+		agent_step(&a, &in, 200000);
+		t = exited(&a, i % 2 ? 100 : 111, 200001);
+		assert_non_null(strstr(t.reason, "restart the supervisor"));
+		assert_int_equal(a.state, AGENT_STARTING);
+		assert_int_equal(a.deadline_ms, 200001 + AGENT_FOREIGN_MS);
+	}
+}
+
 static void test_load(void **state)
 {
 	static const struct {
@@ -342,53 +405,135 @@ static uint64_t random_next(uint64_t *seed)
 	return *seed;
 }
 
-static void test_queue_random(void **state)
+/* What fails is told with its seed; HUNDREDX_SEED=N walks that one alone. */
+static void each_seed(void (*walk)(uint64_t seed))
 {
-	uint64_t seed;
-	int round;
+	const char *one = getenv("HUNDREDX_SEED"), *count = getenv("HUNDREDX_TEST_SEEDS");
+	uint64_t seed, seeds = count ? strtoull(count, NULL, 10) : 10000;
 
-	(void)state;
-	for (seed = 1; seed <= 500; seed++) {
-		bool in[64] = {false};
-		uint64_t r = seed * 0x9e3779b97f4a7c15u;
-		struct queue q;
-		int i, first, n = 0;
+	if (one) {
+		walk(strtoull(one, NULL, 10));
+		return;
+	}
+	for (seed = 1; seed <= seeds; seed++)
+		walk(seed);
+}
 
-		queue_init(&q, 1);
-		for (round = 0; round < 400; round++) {
-			int id = 1 + (int)(random_next(&r) % 63);
+#define FAIL(text) fail_msg("HUNDREDX_SEED=%llu, step %d: %s", (unsigned long long)seed, i, text)
 
-			switch (random_next(&r) % 4) {
-			case 0:
-			case 1:
-				assert_int_equal(queue_push(&q, id), !in[id]);
-				n += !in[id];
-				in[id] = true;
-				break;
-			case 2:
-				assert_int_equal(queue_remove(&q, id), in[id]);
-				n -= in[id];
-				in[id] = false;
-				break;
-			default:
-				for (first = 0, i = 63; i > 0; i--)
-					first = in[i] ? i : first;
-				if (queue_next(&q) != first)
-					fail_msg(
-						"seed %llu: wrong order", (unsigned long long)seed);
-				n -= first > 0;
+/* Against a plain set: order, membership, and the count of busy ones. */
+static void queue_walk(uint64_t seed)
+{
+	uint64_t r = seed * 0x9e3779b97f4a7c15u;
+	int limit = (int)(random_next(&r) % 4), busy = 0, n = 0, i, first;
+	bool in[64] = {false};
+	struct queue q;
+
+	queue_init(&q, limit);
+	for (i = 0; i < 200; i++) {
+		int id = 1 + (int)(random_next(&r) % 63);
+
+		switch (random_next(&r) % 5) {
+		case 0:
+		case 1:
+			if (queue_push(&q, id) == in[id])
+				FAIL("pushed twice, or not at all");
+			n += !in[id];
+			in[id] = true;
+			break;
+		case 2:
+			if (queue_remove(&q, id) != in[id])
+				FAIL("removed what was not there, or not what was");
+			n -= in[id];
+			in[id] = false;
+			break;
+		case 3:
+			if (busy > 0) {
+				queue_busy(&q, -1);
+				busy--;
+			}
+			break;
+		default:
+			for (first = 0, id = 63; id > 0; id--)
+				first = in[id] ? id : first;
+			if (busy >= limit)
+				first = 0;
+			if (queue_next(&q) != first)
+				FAIL("not the first, or beyond the limit");
+			if (first) {
+				queue_busy(&q, 1);
+				busy++;
+				n--;
 				in[first] = false;
 			}
-			assert_int_equal(q.n, n);
 		}
-		queue_clear(&q);
+		if (q.n != (size_t)n || q.busy != busy)
+			FAIL("a wrong count");
 	}
+	queue_clear(&q);
+}
+
+static void test_queue_random(void **state)
+{
+	(void)state;
+	each_seed(queue_walk);
+}
+
+/* --- restart --- */
+
+/* The delays never shrink within a row, a long run ends the row, and giving up comes with
+ * exactly RESTART_CRASHES crashes within RESTART_WINDOW_MS, or that many temporary ends. */
+static void restart_walk(uint64_t seed)
+{
+	uint64_t r = seed * 0x9e3779b97f4a7c15u + 3;
+	int64_t now = 1000, crashed[64], last = 0, delay, started;
+	struct restart x = {0};
+	int i, n = 0, temporary = 0, recent, k;
+
+	for (i = 0; i < 60; i++) {
+		started = now;
+		now += (int64_t)(random_next(&r) % (random_next(&r) % 4 ? 8000 : 90000));
+		if (random_next(&r) % 3 == 0) {
+			temporary = now - started >= RESTART_WINDOW_MS ? 1 : temporary + 1;
+			delay = restart_temporary(&x, started, now);
+			if ((delay == RESTART_GIVE_UP) != (temporary > RESTART_TEMPORARY_MAX))
+				FAIL("gave up too early, or not at all");
+			if (delay != RESTART_GIVE_UP && (delay < 1000 || delay > 60000))
+				FAIL("a delay out of bounds");
+		} else {
+			crashed[n++ % 64] = now;
+			for (recent = 0, k = n > 64 ? n - 64 : 0; k < n; k++)
+				recent += now - crashed[k % 64] <= RESTART_WINDOW_MS;
+			delay = restart_crashed(&x, started, now);
+			if ((delay == RESTART_GIVE_UP) != (recent >= RESTART_CRASHES))
+				FAIL("gave up too early, or not at all");
+			if (delay != RESTART_GIVE_UP && (delay < 0 || delay > 10000))
+				FAIL("a delay out of bounds");
+			if (now - started < RESTART_WINDOW_MS && delay != RESTART_GIVE_UP &&
+				delay < last)
+				FAIL("a shorter delay in the same row");
+			if (now - started >= RESTART_WINDOW_MS && delay > 0)
+				FAIL("a long run does not end the row");
+			last = delay;
+		}
+		if (delay == RESTART_GIVE_UP) { /* a person retries: all begins afresh */
+			n = temporary = 0;
+			last = delay = 0;
+		}
+		now += delay;
+	}
+}
+
+static void test_restart_random(void **state)
+{
+	(void)state;
+	each_seed(restart_walk);
 }
 
 /* --- random walk --- */
 
-#define FAIL(text) fail_msg("seed %llu, step %d: %s", (unsigned long long)seed, i, text)
-
+/* The walk of one agent: now and then the supervisor is killed, and what it knew is loaded
+ * from the row, with or without a worker that still lives. */
 static void walk(uint64_t seed)
 {
 	uint64_t r = seed * 0x9e3779b97f4a7c15u + 1;
@@ -398,10 +543,25 @@ static void walk(uint64_t seed)
 	int i;
 
 	for (i = 0; i < 80 && !removed; i++) {
-		struct agent_input in = {.event = (enum agent_event)(random_next(&r) % 8)};
+		struct agent_input in = {
+			.event = (enum agent_event)(random_next(&r) % (AGENT_TIME + 1))};
 		struct agent_todo t;
 
 		now += (int64_t)(random_next(&r) % 20000);
+		if (random_next(&r) % 32 == 0 && !a.deleting) {
+			bool alive = a.process != PROCESS_NONE && random_next(&r) % 2;
+			enum agent_state row = a.state;
+
+			t = agent_load(&a, row, alive, now);
+			queued = (t.what & AGENT_DO_ENQUEUE) != 0;
+			if ((t.what & AGENT_DO_SPAWN) && alive)
+				FAIL("two workers after a restart of the supervisor");
+			if ((a.process != PROCESS_NONE) != (alive || (t.what & AGENT_DO_SPAWN)))
+				FAIL("a worker that is none");
+			if (agent_state_ended(row) != agent_state_ended(a.state))
+				FAIL("a restart of the supervisor changed how it ended");
+			continue;
+		}
 		if (in.event == AGENT_SLOT && !queued)
 			in.event = AGENT_REPORTED;
 		if (in.event == AGENT_EXITED && a.process == PROCESS_NONE)
@@ -411,6 +571,9 @@ static void walk(uint64_t seed)
 		in.code = (int)(random_next(&r) % 5 == 0 ? 111 : random_next(&r) % 103) - 2;
 		in.state = (enum agent_state)(random_next(&r) % AGENT_STATE_COUNT);
 		in.may_retry_done = random_next(&r) % 2;
+		in.no_room = random_next(&r) % 8 == 0;
+		in.fresh = random_next(&r) % 2;
+		in.patience_ms = (int64_t)(random_next(&r) % 60000);
 		before = a;
 		t = agent_step(&a, &in, now);
 		if (t.what & AGENT_DO_ILLEGAL) {
@@ -440,6 +603,17 @@ static void walk(uint64_t seed)
 		if (agent_state_ended(before.state) && a.state != before.state &&
 			in.event != AGENT_RETRY)
 			FAIL("came back to life by itself");
+		if ((a.process == PROCESS_STOPPING || a.process == PROCESS_TERM) &&
+			a.deadline_ms == 0)
+			FAIL("told to end, and nothing follows if it does not");
+		if (a.retiring && a.process == PROCESS_RUNNING && a.deadline_ms == 0)
+			FAIL("retires, and nothing follows if it does not");
+		if (agent_state_ended(a.state) && a.process == PROCESS_RUNNING &&
+			a.deadline_ms == 0)
+			FAIL("ended, and its process may stay for ever");
+		if (in.event == AGENT_EXITED && before.replacing && !before.deleting &&
+			a.state == AGENT_STOPPED && before.state != AGENT_STOPPED)
+			FAIL("stopped by nobody");
 		if (t.what & AGENT_DO_REMOVE) {
 			if (!a.deleting || a.process != PROCESS_NONE || queued)
 				FAIL("removed too early");
@@ -458,12 +632,8 @@ static void walk(uint64_t seed)
 
 static void test_walk(void **state)
 {
-	const char *count = getenv("HUNDREDX_TEST_SEEDS");
-	uint64_t seed, seeds = count ? strtoull(count, NULL, 10) : 10000;
-
 	(void)state;
-	for (seed = 1; seed <= seeds; seed++)
-		walk(seed);
+	each_seed(walk);
 }
 
 int main(void)
@@ -479,10 +649,13 @@ int main(void)
 		cmocka_unit_test(test_delete),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_suspend),
+		cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_retire),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_late_news),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_queue_random),
+		cmocka_unit_test(test_restart_random),
 		cmocka_unit_test(test_walk),
 	};
 

@@ -197,14 +197,48 @@ static void test_epochs(void **state)
 		"{\"agent\":1,\"epoch\":2,\"after\":0,\"last_seq\":0,\"have\":0}", "denied");
 	expect(h, "b", "worker.hello",
 		"{\"agent\":1,\"epoch\":4,\"pid\":1,\"version\":1,\"last_seq\":0}", "denied");
-	expect(h, "c", "worker.hello",
-		"{\"agent\":1,\"epoch\":3,\"pid\":1,\"version\":2,\"last_seq\":0}", "denied");
+	/* Newer than we, but it understands us; what it says beyond our knowledge is skipped. */
 	hello = harness_call(h, "d", "worker.hello",
-		"{\"agent\":1,\"epoch\":3,\"pid\":1,\"version\":1,\"last_seq\":0}");
+		"{\"agent\":1,\"epoch\":3,\"pid\":1,\"version\":2,\"oldest\":1,\"last_seq\":0,"
+		"\"novelty\":[]}");
+	assert_int_equal(json_int(json_get(hello, "result"), "version", 0), EVENT_VERSION);
 	assert_string_equal(
 		json_str(json_get(json_get(hello, "result"), "task"), "repository", ""), "/r");
 	assert_int_equal(
 		json_int(json_get(json_get(hello, "result"), "config"), "turn_minutes", 0), 30);
+}
+
+/* A worker with which we have no version in common is never failed for it. */
+static void test_versions(void **state)
+{
+	struct harness *h = *state;
+	struct member *fresh = harness_agent(h, true), *old = harness_agent(h, true);
+	static const char next[] = "{\"agent\":2,\"epoch\":1,\"after\":0,\"last_seq\":5,\"have\":0,"
+				   "\"version\":9,\"oldest\":8}";
+	struct agent_input in = {.event = AGENT_EXITED, .code = 111};
+	_cleanup_json_ cJSON *answer = NULL;
+
+	expect(h, "a", "worker.hello",
+		"{\"agent\":1,\"epoch\":1,\"pid\":1,\"version\":9,\"oldest\":8,\"last_seq\":0}",
+		"unavailable");
+	assert_true(fresh->agent.retiring && fresh->agent.foreign);
+	in.code = 100; /* even so */
+	supervisor_happened(&h->s, fresh, &in);
+	assert_int_equal(fresh->agent.state, AGENT_STARTING);
+	assert_true(fresh->agent.deadline_ms > 0);
+
+	/* In the middle of its life: told to end with its turn, at once, and again for each
+	 * question that shows that it has not heard. */
+	for (int i = 0; i < 2; i++) {
+		answer = harness_call(h, "b", "worker.next", next);
+		assert_true(json_bool(json_get(answer, "result"), "retire", false));
+		assert_int_equal(old->agent.state, AGENT_WORKING);
+		cJSON_Delete(take_ptr(answer));
+	}
+	assert_true(old->agent.retiring && !old->agent.foreign);
+	in.code = 0;
+	supervisor_happened(&h->s, old, &in);
+	assert_int_equal(old->agent.state, AGENT_STARTING);
 }
 
 static void test_ended_agents(void **state)
@@ -301,6 +335,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_bounded_commands, make, tear),
 		cmocka_unit_test_setup_teardown(test_a_waiting_worker_hears_at_once, make, tear),
 		cmocka_unit_test_setup_teardown(test_epochs, make, tear),
+		cmocka_unit_test_setup_teardown(test_versions, make, tear),
 		cmocka_unit_test_setup_teardown(test_ended_agents, make, tear),
 		cmocka_unit_test_setup_teardown(test_config, make, tear),
 		cmocka_unit_test_setup_teardown(test_events_wait, make, tear),

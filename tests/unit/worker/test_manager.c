@@ -438,6 +438,44 @@ static void turns_that_do_not_end(void **state)
 	assert_int_equal(m.source, SOURCE_REDO);
 }
 
+static void without_a_supervisor(void **state)
+{
+	struct manager_event alone = {.kind = MANAGER_EV_ALONE, .delay_ms = -1};
+	struct manager m = in_turn(true);
+
+	(void)state;
+	assert_int_equal(manager_step(&m, &alone, 0), DO_CANCEL_TURN);
+	assert_string_equal(manager_state(&m), "paused");
+	assert_string_equal(m.reason, "no supervisor: it goes on by itself when one is back");
+	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), 0);
+	/* Both must have passed. */
+	step(&m, MANAGER_EV_FULL, 0);
+	assert_int_equal(step(&m, MANAGER_EV_JOINED, 0), 0);
+	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), DO_ASK);
+	/* One that a person has paused stays so. */
+	step(&m, MANAGER_EV_PAUSE, 0);
+	step(&m, MANAGER_EV_ALONE, 0);
+	assert_int_equal(step(&m, MANAGER_EV_JOINED, 0), 0);
+	assert_string_equal(m.reason, "paused by a person");
+}
+
+static void retiring(void **state)
+{
+	struct manager m = in_turn(true);
+
+	(void)state;
+	assert_int_equal(step(&m, MANAGER_EV_RETIRE, 0), 0);
+	assert_string_equal(manager_state(&m), "working");
+	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), 0);
+	manager_resume(&m); /* by the next worker */
+	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_ASK);
+	m = in_turn(false);
+	step(&m, MANAGER_EV_RETIRE, 0);
+	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), 0);
+	manager_resume(&m);
+	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_FINISH);
+}
+
 static void troubles(void **state)
 {
 	struct manager m = in_turn(true);
@@ -556,7 +594,7 @@ static uint64_t next_random(uint64_t *s)
 
 static void walk_failed(uint64_t seed, int at, const char *what)
 {
-	print_error("seed %llu, step %d: %s\n", (unsigned long long)seed, at, what);
+	print_error("HUNDREDX_SEED=%llu, step %d: %s\n", (unsigned long long)seed, at, what);
 	fail();
 }
 
@@ -579,11 +617,13 @@ static void check_state(const struct manager *m, unsigned todo, uint64_t seed, i
 		walk_failed(seed, at, "a turn without a prompt");
 	if (m->turn_open && !m->ready)
 		walk_failed(seed, at, "a turn of an agent that is gone");
-	if (m->full && (todo & (DO_ASK | DO_PROMPT | DO_FINISH)))
-		walk_failed(seed, at, "something is begun on a full disk");
-	if (m->full && (m->phase == MANAGER_TURN || m->phase == MANAGER_ASKING ||
+	if ((m->held || m->retiring) && (todo & (DO_ASK | DO_PROMPT | DO_FINISH)))
+		walk_failed(seed, at, "something is begun while it is held, or retires");
+	if (m->held && (m->phase == MANAGER_TURN || m->phase == MANAGER_ASKING ||
 			       m->phase == MANAGER_HOLD || m->phase == MANAGER_FINISHING))
-		walk_failed(seed, at, "at work on a full disk");
+		walk_failed(seed, at, "at work while it is held");
+	if (m->phase == MANAGER_HOLD && manager_deadline(m, 0) < 0)
+		walk_failed(seed, at, "trying again, and nothing will happen");
 	if (m->phase == MANAGER_WAITING && m->turn_open)
 		walk_failed(seed, at, "waiting with a turn under way");
 	if (m->pending < 0 || m->carried < 0 || m->carried > m->pending)
@@ -614,13 +654,16 @@ static void walk(uint64_t seed)
 			.trouble = (enum manager_trouble)(next_random(&r) % 4),
 			.delay_ms = (int64_t)(next_random(&r) % 5000) - 1,
 			.dollars = (double)(next_random(&r) % 100) / 200,
-			.from_person = next_random(&r) % 2};
+			.from_person = next_random(&r) % 2,
+			.late = next_random(&r) % 2};
 		struct manager before = m;
 		unsigned todo;
 
 		/* Ends come from the edge rarely, or a walk would be short. */
 		if ((ev.kind == MANAGER_EV_STOP || ev.kind == MANAGER_EV_FATAL) &&
 			next_random(&r) % 8)
+			continue;
+		if (ev.kind == MANAGER_EV_RETIRE && next_random(&r) % 8)
 			continue;
 		now += (int64_t)(next_random(&r) % 20000);
 		todo = manager_step(&m, &ev, now);
@@ -636,7 +679,7 @@ static void walk(uint64_t seed)
 
 static void random_walks(void **state)
 {
-	const char *one = getenv("SEED");
+	const char *one = getenv("HUNDREDX_SEED");
 
 	(void)state;
 	if (one) {
@@ -666,6 +709,8 @@ int main(void)
 		cmocka_unit_test(messages),
 		cmocka_unit_test(a_lost_agent),
 		cmocka_unit_test(turns_that_do_not_end),
+		cmocka_unit_test(without_a_supervisor),
+		cmocka_unit_test(retiring),
 		cmocka_unit_test(troubles),
 		cmocka_unit_test(permission_waits),
 		cmocka_unit_test(finish_by_a_person),

@@ -35,6 +35,7 @@ export const LIMITS: readonly Setting[] = [
   { key: 'max_working', label: 'Agents working at once', kind: 'whole', min: 1, hint: 'the others wait in the queue' },
   { key: 'turn_minutes', label: 'Minutes per turn', kind: 'whole', min: 1, hint: 'a longer turn is cancelled' },
   { key: 'model_seconds', label: 'Seconds per answer', kind: 'whole', min: 1, hint: 'for one answer of the Agent model; then it is asked again' },
+  { key: 'alone_minutes', label: 'Minutes without a supervisor', kind: 'whole', min: 1, hint: 'an agent alone for longer pauses and spends nothing' },
   { key: 'limit_turns', label: 'Turns per agent', kind: 'whole', min: 0, hint: "a task's default" },
   { key: 'limit_minutes', label: 'Minutes per agent', kind: 'whole', min: 0, hint: "a task's default" },
   { key: 'limit_dollars', label: 'Dollars per agent', kind: 'amount', min: 0, hint: "a task's default" },

@@ -60,7 +60,7 @@ test("the server's field finds ours", () => {
 test('settings: only what changed is sent', () => {
   const before = valuesOf({
     models: { orchestrator: 'a/b', agent: 'a/b', aider: 'a/b' },
-    general: { max_working: 4, turn_minutes: 20, model_seconds: 60, limit_turns: 50, limit_minutes: 60, limit_dollars: 5, instructions: '', permission: 'allow', agent_command: ['x', '--y'], local_repositories: true, git_name: '', git_email: '' },
+    general: { max_working: 4, turn_minutes: 20, alone_minutes: 10, model_seconds: 60, limit_turns: 50, limit_minutes: 60, limit_dollars: 5, instructions: '', permission: 'allow', agent_command: ['x', '--y'], local_repositories: true, git_name: '', git_email: '' },
   });
   assert.deepEqual(check(before), {});
   assert.deepEqual(changeOf(before, before), {});
