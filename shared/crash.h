@@ -45,6 +45,11 @@
 	X(PACK_COMMIT_AFTER, "pack.commit.after")                                                  \
 	X(DROP_COMMIT_BEFORE, "drop.commit.before")                                                \
 	X(DROP_COMMIT_AFTER, "drop.commit.after")                                                  \
+	X(RECLAIM_BEGIN, "reclaim.begin")                                                          \
+	X(RECLAIM_ANSWERED, "reclaim.answered")                                                    \
+	X(RECLAIM_RECORDED, "reclaim.recorded")                                                    \
+	X(RESTORE_ANSWERED, "restore.answered")                                                    \
+	X(RESTORE_RECORDED, "restore.recorded")                                                    \
 	/* worker */                                                                               \
 	X(WORKER_LOCKED, "worker.locked")                                                          \
 	X(HELLO_ANSWERED, "hello.answered")                                                        \
@@ -96,7 +101,10 @@
 	X(FINISH_SAVED, "finish.saved")                                                            \
 	X(AGENT_ENDED, "agent.ended")                                                              \
 	X(REMOVE_BEGIN, "remove.begin")                                                            \
-	X(REMOVE_DONE, "remove.done")
+	X(REMOVE_DONE, "remove.done")                                                              \
+	X(RECLAIM_SAVED, "reclaim.saved")                                                          \
+	X(RECLAIM_MOVED, "reclaim.moved")                                                          \
+	X(RECLAIM_GONE, "reclaim.gone")
 
 enum crash_point {
 #define X(name, text) CRASH_##name,

@@ -45,7 +45,7 @@ bool event_kind_of_worker(enum event_kind kind)
 {
 	return kind != EVENT_CREATED && kind != EVENT_DELETED && kind != EVENT_CONFIG &&
 	       kind != EVENT_WORKER && kind != EVENT_ARCHIVE && kind != EVENT_JUDGEMENT &&
-	       kind != EVENT_WINNER;
+	       kind != EVENT_WINNER && kind != EVENT_WORKSPACE;
 }
 
 /* Read once: it is asked for with every event. */

@@ -44,7 +44,8 @@
 	X(WORKER, "worker", true, false)                                                           \
 	X(ARCHIVE, "archive", true, false)                                                         \
 	X(JUDGEMENT, "judgement", true, false)                                                     \
-	X(WINNER, "winner", true, false)
+	X(WINNER, "winner", true, false)                                                           \
+	X(WORKSPACE, "workspace", true, false)
 
 enum event_kind {
 #define X(name, word, durable, projected) EVENT_##name,

@@ -27,6 +27,7 @@ static const struct json_field fields[] = {
 	{"model_seconds", JSON_INT, false, 1, 3600},
 	{"compress_after_minutes", JSON_INT, false, 0, 5256000},
 	{"keep_days", JSON_INT, false, 0, 36500},
+	{"reclaim_after_hours", JSON_INT, false, 0, 876000},
 	{"keep_gigabytes", JSON_NUMBER, false, 0, 1000000},
 };
 
@@ -56,6 +57,7 @@ cJSON *config_defaults(int cores, int64_t memory_bytes)
 	json_add_int(j, "model_seconds", 120);
 	json_add_int(j, "compress_after_minutes", 60);
 	json_add_int(j, "keep_days", 0);
+	json_add_int(j, "reclaim_after_hours", 72);
 	cJSON_AddNumberToObject(j, "keep_gigabytes", 20);
 	return j;
 }

@@ -11,6 +11,7 @@
 #include "shared/crash.h"
 #include "shared/rpc.h"
 #include "supervisor/call.h"
+#include "supervisor/reclaim.h"
 
 #define ID_MAX 9007199254740991.0 /* what a JSON number holds exactly */
 #define AGENT                                                                                      \
@@ -19,6 +20,7 @@
 	}
 
 static const struct json_field f_agent[] = {AGENT};
+static const struct json_field f_restore[] = {AGENT, {"path", JSON_STRING, false, 1, 4000}};
 static const struct json_field f_delete[] = {AGENT, {"discard", JSON_BOOL, false, 0, 0}};
 static const struct json_field f_create[] = {
 	{"repository", JSON_STRING, true, 1, 2047},
@@ -145,6 +147,8 @@ static const struct method methods[] = {
 	{"repository.list", call_repository_list, METHOD_READ, NULL, 0},
 	{"activity.list", call_activity_list, METHOD_READ, FIELDS(f_activity)},
 	{"costs.list", call_costs_list, METHOD_READ, FIELDS(f_costs)},
+	{"agent.reclaim", call_agent_reclaim, METHOD_LATER, FIELDS(f_agent)},
+	{"agent.restore", call_agent_restore, METHOD_LATER, FIELDS(f_restore)},
 	{"agent.delete", call_agent_delete, METHOD_LATER, FIELDS(f_delete)},
 	{"config.get", call_config_get, METHOD_READ, NULL, 0},
 	{"config.set", call_config_set, METHOD_WRITE, FIELDS(f_config)},

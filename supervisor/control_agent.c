@@ -7,6 +7,7 @@
 #include "shared/crash.h"
 #include "shared/log.h"
 #include "supervisor/call.h"
+#include "supervisor/reclaim.h"
 
 #define TELL_MAX (64 * 1024)
 
@@ -251,7 +252,7 @@ int call_agent_retry(struct call *c, const cJSON *params, cJSON **result, struct
 	struct agent_input in = {.event = AGENT_RETRY};
 	struct member *m = call_member(c, params, e);
 
-	if (!m)
+	if (!m || reclaim_settled(m, e) < 0)
 		return -1;
 	in.may_retry_done = !store_agent_has_pull_request(c->s->store, m->id);
 	*result = cJSON_CreateObject();
@@ -354,7 +355,7 @@ int call_agent_delete(struct call *c, const cJSON *params, cJSON **result, struc
 	struct member *m = call_member(c, params, e);
 
 	(void)result;
-	if (!m || tx_begin(c->s, true, e) < 0)
+	if (!m || reclaim_settled(m, e) < 0 || tx_begin(c->s, true, e) < 0)
 		return -1;
 	if (tx_change(c->s, m, &in, e) < 0) {
 		tx_rollback(c->s);

@@ -7,6 +7,7 @@
 #include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "supervisor/reclaim.h"
 #include "supervisor/supervisor.h"
 
 #define MINUTE_MS (60LL * 1000)
@@ -162,7 +163,7 @@ static int step(struct supervisor *s, struct err *e)
 			did = drop(s, m, &done, e);
 			break;
 		case RETENTION_RECLAIM:
-			m->reclaim_not_before_ms = INT64_MAX;
+			reclaim_by_itself(s, m);
 			break;
 		}
 	}

@@ -105,6 +105,8 @@ int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_
 /* pid 0: none runs. */
 int store_agent_pid(struct store *s, int64_t agent, int64_t pid, int64_t started, struct err *e);
 int store_agent_seq(struct store *s, int64_t agent, int64_t seq, int64_t at_ms, struct err *e);
+/* The repositories of all tasks: an array of strings, the caller's. */
+cJSON *store_repositories_used(struct store *s, struct err *e);
 /* Where its work is kept (a ref; NULL: nowhere), and since when its workspace is gone (0: it
  * is there). */
 int store_agent_reclaimed(

@@ -17,7 +17,8 @@
 	"a.progress,a.thought,a.action,a.future,a.tokens_in,a.tokens_out,a.dollars,a.files,"       \
 	"a.added,a.removed,a.tests,a.pull_request,a.epoch,a.pid,t.manager,a.created_at,"           \
 	"a.started_at,a.ended_at,a.updated_at,a.archived,a.state_at,t.limit_turns,"                \
-	"t.limit_minutes,t.limit_dollars,coalesce(o.newlines+o.open,0),"                           \
+	"t.limit_minutes,t.limit_dollars,a.reclaimed_at,a.saved,a.removed_events,"                 \
+	"coalesce(o.newlines+o.open,0),"                                                           \
 	"coalesce(o.last_line,'') FROM agents a JOIN tasks t ON t.id=a.task_id "                   \
 	"LEFT JOIN outputs o ON o.agent_id=a.id "
 
@@ -61,6 +62,9 @@ static const struct column {
 		{"limits.turns", 'i'},
 		{"limits.minutes", 'i'},
 		{"limits.dollars", 'd'},
+		{"reclaimed_at", 'n'},
+		{"saved", 's'},
+		{"removed_events", 'i'},
 		{"lines", 'i'},
 		{"last_line", 's'},
 },
@@ -343,4 +347,16 @@ bool store_agent_has_pull_request(struct store *s, int64_t agent)
 	if (q)
 		sqlite3_reset(q);
 	return has;
+}
+
+cJSON *store_repositories_used(struct store *s, struct err *e)
+{
+	sqlite3_stmt *q = store_query(s, e, "SELECT DISTINCT repository FROM tasks", "");
+	cJSON *all = cJSON_CreateArray();
+	int got = q ? 1 : -1;
+
+	while (q && (got = store_step(s, q, e)) == 1)
+		cJSON_AddItemToArray(
+			all, cJSON_CreateString((const char *)sqlite3_column_text(q, 0)));
+	return finish(all, q, got);
 }

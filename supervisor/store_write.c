@@ -135,7 +135,7 @@ int store_cost_add(struct store *s, const struct store_cost *c, int64_t at_ms, s
 int store_agent_epoch(struct store *s, int64_t agent, int64_t epoch, int64_t at_ms, struct err *e)
 {
 	return store_exec(s, e,
-		"UPDATE agents SET epoch=?2,pid=NULL,pid_started=NULL,"
+		"UPDATE agents SET epoch=?2,reclaimed_at=NULL,pid=NULL,pid_started=NULL,"
 		"started_at=coalesce(started_at,?3),updated_at=?3 WHERE id=?1",
 		"iii", agent, epoch, at_ms);
 }

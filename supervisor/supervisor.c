@@ -15,6 +15,7 @@
 #include "supervisor/call.h"
 #include "supervisor/control.h"
 #include "supervisor/lock.h"
+#include "supervisor/reclaim.h"
 #include "supervisor/store_backup.h"
 #include "supervisor/tx.h"
 
@@ -485,6 +486,7 @@ static void on_hour(uv_timer_t *t)
 
 	if (!s->disk.full)
 		backup_make(&s->backup, s->loop, NULL, NULL, NULL);
+	reclaim_mirrors(s);
 	if (store_begin(s->store, false, &e) < 0)
 		return;
 	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||

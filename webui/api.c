@@ -437,6 +437,18 @@ void api_ask_agent(const struct api *a, struct http_exchange *x, const char *met
 	api_ask(a, x, method, id, body, CONTROL_QUICK_MS, 200);
 }
 
+/* An errand looks through the whole workspace. */
+static void ask_workspace(
+	const struct api *a, struct http_exchange *x, const char *method, int64_t id)
+{
+	cJSON *body;
+
+	if (api_body(x, NULL, 0, &body) < 0)
+		return;
+	json_add_int(body, "agent", id);
+	api_ask(a, x, method, id, body, CONTROL_SLOW_MS, 200);
+}
+
 static void set_config(const struct api *a, struct http_exchange *x)
 {
 	static const struct json_field fields[] = {
@@ -496,6 +508,10 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 		return api_ask_agent(a, x, "agent.finish", id, NULL, 0);
 	case ROUTE_RETRY:
 		return api_ask_agent(a, x, "agent.retry", id, NULL, 0);
+	case ROUTE_RECLAIM:
+		return ask_workspace(a, x, "agent.reclaim", id);
+	case ROUTE_RESTORE:
+		return ask_workspace(a, x, "agent.restore", id);
 	case ROUTE_TURNS:
 		return get_turns(a, x, id);
 	case ROUTE_DIFF:

@@ -30,6 +30,8 @@
 	X(DIFF, "GET", "/agents/{id}/diff")                                                        \
 	X(EVENTS, "GET", "/agents/{id}/events")                                                    \
 	X(USAGE, "GET", "/agents/{id}/usage")                                                      \
+	X(RECLAIM, "POST", "/agents/{id}/reclaim")                                                 \
+	X(RESTORE, "POST", "/agents/{id}/restore")                                                 \
 	X(ARCHIVE, "POST", "/agents/{id}/archive")                                                 \
 	X(UNARCHIVE, "POST", "/agents/{id}/unarchive")                                             \
 	X(REPOSITORIES, "GET", "/repositories")                                                    \

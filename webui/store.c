@@ -332,6 +332,7 @@ cJSON *store_task(struct store *s, int64_t id, struct err *e)
 	"a.created_at AS created_at, started_at, ended_at, updated_at, "                           \
 	"archived AS \"archived?\", state_at, limit_turns AS \"limits.turns\", "                   \
 	"limit_minutes AS \"limits.minutes\", limit_dollars AS \"limits.dollars\", "               \
+	"reclaimed_at, saved, removed_events, "                                                    \
 	"COALESCE(o.newlines + o.open, 0) AS lines, COALESCE(o.last_line, '') AS "                 \
 	"last_line, " LAST_EVENT                                                                   \
 	"FROM agents a JOIN tasks t ON t.id = a.task_id LEFT JOIN outputs o ON o.agent_id = a.id "

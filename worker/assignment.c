@@ -50,6 +50,7 @@ int assignment_read(const cJSON *result, int64_t agent, struct assignment *a, st
 	a->committed = json_int(a->root, "committed", 0);
 	a->branch = json_str(self, "branch", "");
 	a->base = json_str(task, "base", "");
+	a->saved = json_str(self, "saved", "");
 	a->title = json_str(task, "title", "");
 	a->description = json_str(task, "description", "");
 	a->aider_arguments = json_str(task, "aider_arguments", "");

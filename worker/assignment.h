@@ -17,6 +17,7 @@ struct assignment {
 	cJSON *root;
 	int64_t agent, committed;
 	const char *branch, *base, *title, *description, *aider_arguments, *test_command;
+	const char *saved; /* ref in the mirror that keeps a reclaimed workspace; "" */
 	const char *agent_model, *aider_model, *instructions, *git_name, *git_email;
 	struct giturl url;
 	bool managed, ask_permission, pull_request;

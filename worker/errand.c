@@ -20,6 +20,7 @@
 #include "shared/log.h"
 #include "shared/model.h"
 #include "worker/errand_github.h"
+#include "worker/errand_keep.h"
 #include "worker/errand_parts.h"
 #include "worker/instance.h"
 #include "worker/workspace.h"
@@ -184,7 +185,7 @@ static int save_work(const struct paths *paths, int64_t agent, const cJSON *ques
 	if (giturl_parse(repository, true, &url, e) < 0 || workspace_library_init(e) < 0)
 		return -1;
 	if (workspace_save(paths_agent(paths, agent, "repo", repo), paths_mirrors(paths, mirrors),
-		    &url, ref, &saved, mirror, e) < 0)
+		    &url, ref, false, &saved, mirror, e) < 0)
 		return err_wrap(e, "its work could not be saved (deleting with discard removes it "
 				   "all the same)");
 	if (saved) {
@@ -194,11 +195,22 @@ static int save_work(const struct paths *paths, int64_t agent, const cJSON *ques
 	return 0;
 }
 
+/* The agent's lock, so that no worker works in its folder meanwhile. */
+static int hold(const struct paths *paths, int64_t agent, int *fd, struct err *e)
+{
+	char path[PATHS_MAX];
+
+	*fd = open(paths_agent(paths, agent, "lock", path), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_CONFLICT, "a worker still holds %s", path);
+	return 0;
+}
+
 static int remove_agent(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e)
 {
 	int64_t agent = json_int(question, "agent", 0);
-	char folder[PATHS_MAX], lock[PATHS_MAX];
+	char folder[PATHS_MAX];
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
@@ -208,9 +220,8 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 	paths_agent(paths, agent, "", folder);
 	if (lstat(folder, &st) < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "look at %s", folder);
-	fd = open(paths_agent(paths, agent, "lock", lock), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(e, ERR_CONFLICT, "a worker still holds %s", folder);
+	if (hold(paths, agent, &fd, e) < 0)
+		return -1;
 	*field = NULL;
 	if (save_work(paths, agent, question, answer, e) < 0)
 		return -1;
@@ -219,6 +230,43 @@ static int remove_agent(const struct paths *paths, const cJSON *question, cJSON 
 		return -1;
 	crash_point(CRASH_REMOVE_DONE);
 	return 0;
+}
+
+static int reclaim(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	int64_t agent = json_int(question, "agent", 0);
+	_cleanup_close_ int fd = -1;
+
+	*field = "agent";
+	if (agent <= 0)
+		return err_set(e, ERR_INVALID, "agent is not a number of an agent");
+	*field = NULL;
+	if (hold(paths, agent, &fd, e) < 0)
+		return -1;
+	return errand_reclaim(paths, agent, json_str(question, "repository", ""), answer, e);
+}
+
+static int restore(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	int64_t agent = json_int(question, "agent", 0);
+	_cleanup_close_ int fd = -1;
+
+	*field = "agent";
+	if (agent <= 0)
+		return err_set(e, ERR_INVALID, "agent is not a number of an agent");
+	*field = NULL;
+	if (!*json_str(question, "path", "") && hold(paths, agent, &fd, e) < 0)
+		return -1;
+	return errand_restore(paths, agent, question, answer, e);
+}
+
+static int tidy_mirrors(const struct paths *paths, const cJSON *question, cJSON *answer,
+	const char **field, struct err *e)
+{
+	(void)field;
+	return errand_mirrors(paths, question, answer, e);
 }
 
 static int github(const struct paths *paths, const cJSON *question, cJSON *answer,
@@ -296,7 +344,8 @@ int errand_run(const struct paths *paths, const char *kind)
 		errand_fn run;
 	} errands[] = {{"check", check}, {"remove", remove_agent}, {"github", github},
 		{"keys", keys_present}, {"issues", errand_issues}, {"model", errand_model},
-		{"split", errand_split}, {"judge", errand_judge}, {"health", errand_health}};
+		{"split", errand_split}, {"judge", errand_judge}, {"health", errand_health},
+		{"reclaim", reclaim}, {"restore", restore}, {"mirrors", tidy_mirrors}};
 	_cleanup_json_ cJSON *answer = cJSON_CreateObject(), *question = NULL;
 	const char *field = NULL;
 	struct err e;

@@ -167,6 +167,7 @@ static void open_tree(struct worker *w)
 		.url = &w->task.url,
 		.base = w->task.base,
 		.branch = w->task.branch,
+		.saved = w->task.saved,
 		.user_name = w->task.git_name,
 		.user_email = w->task.git_email,
 		.auth = {

@@ -103,10 +103,23 @@ static int open_workspace(struct tree *t, struct err *e)
 
 	giturl_hash(s->url, hash);
 	snprintf(mirror, sizeof mirror, "%s/%s.git", s->mirrors, hash);
+	workspace_identity(s->auth.home, s->user_name, s->user_email, s->branch, name, email);
+	/* It was reclaimed: what is needed is in the mirror. */
+	if (*s->saved && missing(s->path)) {
+		const struct workspace_source from = {.mirrors = s->mirrors,
+			.ref = s->saved,
+			.base = s->base,
+			.branch = s->branch,
+			.user_name = name,
+			.user_email = email,
+			.url = s->url};
+
+		if (workspace_restore(s->path, &from, on_progress, t, e) < 0)
+			return -1;
+	}
 	if ((missing(s->path) || missing(mirror)) &&
 		workspace_mirror(s->mirrors, s->url, &s->auth, on_progress, t, e) < 0)
 		return -1;
-	workspace_identity(s->auth.home, s->user_name, s->user_email, s->branch, name, email);
 	return workspace_open(s->path, s->mirrors, s->url, s->base, s->branch, name, email,
 		on_progress, t, &t->workspace, e);
 }

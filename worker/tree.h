@@ -19,6 +19,7 @@ struct tree_spec { /* all borrowed for the tree's life */
 	const char *path, *mirrors;
 	const struct giturl *url;
 	const char *base, *branch;
+	const char *saved; /* ref in the mirror it is made from when it is missing; "" */
 	const char *user_name, *user_email; /* "": from the user's git configuration */
 	struct workspace_auth auth;
 };

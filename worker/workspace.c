@@ -263,7 +263,7 @@ static int fill(const char *path, const char *mirror_path, git_repository *mirro
 	git_oid base;
 	int rc;
 
-	if (resolve_base(mirror, w, &base, e) < 0)
+	if (!w->saved && resolve_base(mirror, w, &base, e) < 0)
 		return -1;
 	git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
 	options.flags = GIT_REPOSITORY_INIT_NO_REINIT | GIT_REPOSITORY_INIT_MKPATH;
@@ -280,7 +280,9 @@ static int fill(const char *path, const char *mirror_path, git_repository *mirro
 	crash_point(CRASH_CLONE_CONFIGURED);
 	rc = git_repository_set_ident(repo, w->user_name, w->user_email);
 	if (rc == 0)
-		rc = check_out(repo, &base, w->branch, s);
+		rc = w->saved ? workspace_check_out_saved(
+					repo, mirror, w->saved, w->branch, &base, s)
+			      : check_out(repo, &base, w->branch, s);
 	if (rc == 0 && s->cancelled)
 		rc = GIT_EUSER;
 	git_oid_tostr(w->base_commit, sizeof w->base_commit, &base);
@@ -351,6 +353,35 @@ static int copy(char *out, size_t size, const char *text, const char *what, stru
 	return 0;
 }
 
+static int describe(struct workspace *w, const char *path, const char *base, const char *branch,
+	const char *user_name, const char *user_email, struct err *e)
+{
+	if (copy(w->path, sizeof w->path - 16, path, "workspace's path", e) < 0 ||
+		copy(w->base, sizeof w->base, base ? base : "", "base branch's name", e) < 0 ||
+		copy(w->branch, sizeof w->branch, branch, "branch's name", e) < 0 ||
+		copy(w->user_name, sizeof w->user_name, user_name, "user's name", e) < 0 ||
+		copy(w->user_email, sizeof w->user_email, user_email, "user's address", e) < 0)
+		return -1;
+	return 0;
+}
+
+int workspace_restore(const char *path, const struct workspace_source *from,
+	workspace_progress progress, void *arg, struct err *e)
+{
+	struct workspace w = {.url = *from->url, .saved = from->ref};
+	char mirror[1024];
+	struct workspace_session s;
+
+	if (describe(&w, path, from->base, from->branch, from->user_name, from->user_email, e) < 0)
+		return -1;
+	if (!workspace_is_saved(from->mirrors, from->url, from->ref, mirror))
+		return err_set(e, ERR_NOT_FOUND,
+			"the work was kept as %s in %s, and is not there any more", from->ref,
+			mirror);
+	workspace_session_init(&s, &w.url, NULL, "clone", progress, arg);
+	return make(&w, from->mirrors, &s, e);
+}
+
 int workspace_open(const char *path, const char *mirrors, const struct giturl *url,
 	const char *base, const char *branch, const char *user_name, const char *user_email,
 	workspace_progress progress, void *arg, struct workspace **out, struct err *e)
@@ -359,11 +390,7 @@ int workspace_open(const char *path, const char *mirrors, const struct giturl *u
 	struct workspace_session s;
 	struct stat st;
 
-	if (copy(w.path, sizeof w.path - 16, path, "workspace's path", e) < 0 ||
-		copy(w.base, sizeof w.base, base ? base : "", "base branch's name", e) < 0 ||
-		copy(w.branch, sizeof w.branch, branch, "branch's name", e) < 0 ||
-		copy(w.user_name, sizeof w.user_name, user_name, "user's name", e) < 0 ||
-		copy(w.user_email, sizeof w.user_email, user_email, "user's address", e) < 0)
+	if (describe(&w, path, base, branch, user_name, user_email, e) < 0)
 		return -1;
 	workspace_session_init(&s, &w.url, NULL, "clone", progress, arg);
 	if ((lstat(path, &st) == 0 ? reopen(&w, e) : make(&w, mirrors, &s, e)) < 0)

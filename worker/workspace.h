@@ -97,9 +97,33 @@ void workspace_tidy(const char *git_dir);
 /* Before path is removed: keeps what is only in it (commits beyond the base, and what is
  * neither committed nor ignored, as one more commit) in the mirror under ref
  * ("refs/100x/agent-7"), other branches under ref.heads/, and checks that it is all there.
- * *saved false: there was nothing. mirror_path: 1024 bytes. */
+ * The commit it began from is put under ref.base. always: also when there is nothing beyond
+ * that, and every branch. *saved false: there was nothing. mirror_path: 1024 bytes. */
 int workspace_save(const char *path, const char *mirrors, const struct giturl *url, const char *ref,
-	bool *saved, char *mirror_path, struct err *e);
+	bool always, bool *saved, char *mirror_path, struct err *e);
+
+/* What a folder made from saved work is made from. */
+struct workspace_source {
+	const char *mirrors, *ref, *base, *branch, *user_name, *user_email;
+	const struct giturl *url;
+};
+/* Makes the workspace at path again as it was when it was saved under s->ref: branches, HEAD,
+ * and what was not committed is not committed again. It borrows the mirror's objects.
+ * ERR_NOT_FOUND: there is no such ref any more. */
+int workspace_restore(const char *path, const struct workspace_source *s,
+	workspace_progress progress, void *arg, struct err *e);
+/* Makes a repository of its own at path (which is not there yet) from s->ref, likewise;
+ * s->url may be NULL: every mirror is asked for the ref. mirror_path: 1024 bytes.
+ * ERR_NOT_FOUND: no mirror has it; ERR_CONFLICT: several have, or path is there. */
+int workspace_export(
+	const char *path, const struct workspace_source *s, char *mirror_path, struct err *e);
+/* True if the mirror has ref; mirror_path (1024 bytes) is filled. */
+bool workspace_is_saved(
+	const char *mirrors, const struct giturl *url, const char *ref, char *mirror_path);
+
+/* Removes the mirror at path if it keeps nobody's work (refs/100x/) and nothing was fetched
+ * or saved since before_ms. *gone: it is removed. */
+int workspace_mirror_drop(const char *path, int64_t before_ms, bool *gone, struct err *e);
 
 /* Removes a folder tree without following symlinks. */
 int workspace_remove(const char *path, struct err *e);

@@ -9,6 +9,10 @@
 #include "worker/workspace.h"
 
 #define WORKSPACE_BASE_REF "refs/100x/base"
+#define WORKSPACE_RESTORED_REF "refs/100x/restored" /* the saved commit it was made from */
+/* The commit that holds what was not committed when a workspace was saved. */
+#define WORKSPACE_REST_EMAIL "100x@localhost"
+#define WORKSPACE_REST_MESSAGE "What was not committed when the workspace was removed"
 #define WORKSPACE_CONNECT_MS 20000 /* to a git server */
 #define WORKSPACE_SILENCE_S 120	   /* longest wait for its next byte */
 #define WORKSPACE_SLOW_TIMES 5	   /* so many times that long with hardly a byte: too slow */
@@ -20,6 +24,7 @@ struct workspace {
 	char branch[256]; /* short name */
 	char base[256];
 	char base_commit[GIT_OID_HEXSZ + 1];
+	const char *saved; /* while it is made: the ref in the mirror it is made from, or NULL */
 	char user_name[256];
 	char user_email[256];
 };
@@ -57,6 +62,13 @@ int workspace_stage(git_repository *repo, git_oid *tree_id);
 /* <mirrors>/<hash><suffix> into out (1024 bytes). */
 int workspace_mirror_path(const char *mirrors, const struct giturl *url, const char *suffix,
 	char *out, struct err *e);
+
+struct workspace_session;
+
+/* In a clone that has the objects: branches, HEAD and files as they were when `saved` was
+ * made (workspace_save). libgit2's code; base gets the commit it began from. */
+int workspace_check_out_saved(git_repository *repo, git_repository *mirror, const char *saved,
+	const char *branch, git_oid *base, struct workspace_session *s);
 
 /* Talk with one remote: the payload of libgit2's callbacks. */
 struct workspace_session {

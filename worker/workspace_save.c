@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
@@ -36,15 +37,15 @@ static int commit_rest(git_repository *repo, git_oid *tip)
 		return rc;
 	rc = git_tree_lookup(&tree, repo, &tree_id);
 	if (rc == 0)
-		rc = git_signature_now(&who, "100x", "100x@localhost");
+		rc = git_signature_now(&who, "100x", WORKSPACE_REST_EMAIL);
 	parents[0] = head;
 	return rc < 0 ? rc
-		      : git_commit_create(tip, repo, NULL, who, who, NULL,
-				"What was not committed when the workspace was removed", tree, 1,
-				parents);
+		      : git_commit_create(tip, repo, NULL, who, who, NULL, WORKSPACE_REST_MESSAGE,
+				tree, 1, parents);
 }
 
-/* A branch of the agent's with commits of its own: they are kept below ref.heads/. */
+/* A branch of the agent's that HEAD is not on: with commits of its own, or any if all are to
+ * be had again. They are kept below ref.heads/. */
 struct branch {
 	char name[300];
 	git_oid tip;
@@ -53,20 +54,25 @@ struct branch {
 #define BRANCHES_MAX 64
 
 static int list_branches(
-	git_repository *repo, const git_oid *kept, struct branch *branches, int *count)
+	git_repository *repo, const git_oid *kept, bool all, struct branch *branches, int *count)
 {
+	_cleanup_git_(reference) git_reference *head = NULL;
 	_cleanup_git_(reference_iterator) git_reference_iterator *it = NULL;
+	const char *current = NULL;
 	git_reference *ref;
 	int rc = git_reference_iterator_glob_new(&it, repo, HEADS "*");
 
+	if (git_reference_lookup(&head, repo, "HEAD") == 0)
+		current = git_reference_symbolic_target(head);
 	*count = 0;
 	while (rc == 0 && (rc = git_reference_next(&ref, it)) == 0) {
 		const git_oid *tip = git_reference_target(ref);
 		const char *name = git_reference_name(ref) + strlen(HEADS);
+		bool wanted = all ? !current || strcmp(git_reference_name(ref), current) != 0
+				  : tip && !git_oid_equal(tip, kept) &&
+					      git_graph_descendant_of(repo, kept, tip) != 1;
 
-		if (tip && !git_oid_equal(tip, kept) &&
-			git_graph_descendant_of(repo, kept, tip) != 1 &&
-			strlen(name) < sizeof branches->name) {
+		if (tip && wanted && strlen(name) < sizeof branches->name) {
 			if (*count == BRANCHES_MAX) {
 				git_reference_free(ref);
 				git_error_set_str(GIT_ERROR_REFERENCE, "too many branches");
@@ -162,12 +168,41 @@ static int verify(const char *mirror_path, const git_oid *kept)
 	return rc < 0 ? rc : git_tree_walk(tree, GIT_TREEWALK_PRE, is_there, &v);
 }
 
-static int put_refs(git_repository *mirror, const char *ref, const git_oid *kept,
-	const struct branch *branches, int count)
+/* What another agent of that number left (the store was begun afresh) is kept beside it;
+ * what this workspace was made from is in there. */
+static int keep_other(
+	git_repository *repo, git_repository *mirror, const char *ref, const git_oid *kept)
 {
-	_cleanup_git_(reference) git_reference *made = NULL;
+	_cleanup_git_(reference) git_reference *other = NULL;
+	git_oid old, restored;
 	char name[700];
-	int rc = git_reference_create(&made, mirror, ref, kept, 1, "saved");
+	int rc = git_reference_name_to_id(&old, mirror, ref);
+
+	if (rc == GIT_ENOTFOUND)
+		return 0;
+	if (rc < 0 || git_oid_equal(&old, kept))
+		return rc;
+	if (git_reference_name_to_id(&restored, repo, WORKSPACE_RESTORED_REF) == 0 &&
+		git_oid_equal(&restored, &old))
+		return 0;
+	if (git_graph_descendant_of(mirror, kept, &old) == 1)
+		return 0;
+	snprintf(name, sizeof name, "%s.old-%.12s", ref, git_oid_tostr_s(&old));
+	return git_reference_create(&other, mirror, name, &old, 1, "saved before");
+}
+
+static int put_refs(git_repository *repo, git_repository *mirror, const char *ref,
+	const git_oid *kept, const git_oid *base, const struct branch *branches, int count)
+{
+	_cleanup_git_(reference) git_reference *made = NULL, *begun = NULL;
+	char name[700];
+	int rc = keep_other(repo, mirror, ref, kept);
+
+	snprintf(name, sizeof name, "%s.base", ref);
+	if (rc == 0 && base)
+		rc = git_reference_create(&begun, mirror, name, base, 1, "saved");
+	if (rc == 0)
+		rc = git_reference_create(&made, mirror, ref, kept, 1, "saved");
 
 	for (int i = 0; rc == 0 && i < count; i++) {
 		_cleanup_git_(reference) git_reference *other = NULL;
@@ -198,8 +233,69 @@ static int lock_mirror(const char *mirrors, const struct giturl *url, struct err
 	return fd;
 }
 
+/* So that who has nothing but the mirror knows what it is of. */
+static int put_origin(const char *mirror_path, const struct giturl *url)
+{
+	_cleanup_git_(config) git_config *config = NULL;
+	char path[1100];
+	int rc;
+
+	snprintf(path, sizeof path, "%s/config", mirror_path);
+	rc = git_config_open_ondisk(&config, path);
+	return rc < 0 ? rc : git_config_set_string(config, "remote.origin.url", url->text);
+}
+
+/* The newest of what a mirror is changed by, in ms. */
+static int64_t last_used_ms(const char *path)
+{
+	static const char *const leaves[] = {
+		"", "/FETCH_HEAD", "/packed-refs", "/refs", "/objects/pack"};
+	int64_t last = 0;
+	struct stat st;
+	char at[1100];
+
+	for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
+		snprintf(at, sizeof at, "%s%s", path, leaves[i]);
+		if (stat(at, &st) == 0 && (int64_t)st.st_mtim.tv_sec * 1000 > last)
+			last = (int64_t)st.st_mtim.tv_sec * 1000;
+	}
+	return last;
+}
+
+int workspace_mirror_drop(const char *path, int64_t before_ms, bool *gone, struct err *e)
+{
+	_cleanup_git_(repository) git_repository *mirror = NULL;
+	_cleanup_git_(reference_iterator) git_reference_iterator *it = NULL;
+	_cleanup_close_ int lock = -1;
+	char lock_path[1024], moved[1100];
+	const char *name;
+	int rc;
+
+	*gone = false;
+	if (last_used_ms(path) >= before_ms)
+		return 0;
+	snprintf(lock_path, sizeof lock_path, "%.*s.lock", (int)strlen(path) - 4, path);
+	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return err_errno(e, "lock %s", lock_path);
+	rc = git_repository_open_bare(&mirror, path);
+	if (rc == 0)
+		rc = git_reference_iterator_glob_new(&it, mirror, "refs/100x/*");
+	if (rc == 0)
+		rc = git_reference_next_name(&name, it);
+	if (rc != GIT_ITEROVER)
+		return rc < 0 ? workspace_git_error(e, rc, "look into %s", path) : 0;
+	snprintf(moved, sizeof moved, "%s.removed", path);
+	if (workspace_remove(moved, e) < 0)
+		return -1;
+	if (rename(path, moved) < 0)
+		return err_errno(e, "rename %s", path);
+	*gone = true;
+	return workspace_remove(moved, e);
+}
+
 int workspace_save(const char *path, const char *mirrors, const struct giturl *url, const char *ref,
-	bool *saved, char *mirror_path, struct err *e)
+	bool always, bool *saved, char *mirror_path, struct err *e)
 {
 	_cleanup_git_(repository) git_repository *repo = NULL;
 	_cleanup_git_(repository) git_repository *mirror = NULL;
@@ -207,6 +303,7 @@ int workspace_save(const char *path, const char *mirrors, const struct giturl *u
 	_cleanup_free_ struct branch *branches = calloc(BRANCHES_MAX, sizeof *branches);
 	_cleanup_close_ int lock = -1;
 	git_oid kept, base;
+	bool based;
 	int rc, count = 0;
 
 	*saved = false;
@@ -220,11 +317,11 @@ int workspace_save(const char *path, const char *mirrors, const struct giturl *u
 		return -1;
 	rc = commit_rest(repo, &kept);
 	if (rc == 0)
-		rc = list_branches(repo, &kept, branches, &count);
+		rc = list_branches(repo, &kept, always, branches, &count);
 	if (rc < 0)
 		return workspace_git_error(e, rc, "look for work in %s", path);
-	if (count == 0 && git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF) == 0 &&
-		git_oid_equal(&base, &kept))
+	based = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF) == 0;
+	if (!always && count == 0 && based && git_oid_equal(&base, &kept))
 		return 0;
 	lock = lock_mirror(mirrors, url, e);
 	if (lock < 0)
@@ -235,7 +332,9 @@ int workspace_save(const char *path, const char *mirrors, const struct giturl *u
 	if (rc == 0) /* afresh: it sees the new pack */
 		rc = git_repository_open_bare(&after, mirror_path);
 	if (rc == 0)
-		rc = put_refs(after, ref, &kept, branches, count);
+		rc = put_refs(repo, after, ref, &kept, based ? &base : NULL, branches, count);
+	if (rc == 0)
+		rc = put_origin(mirror_path, url);
 	if (rc == 0)
 		rc = verify(mirror_path, &kept);
 	for (int i = 0; rc == 0 && i < count; i++)

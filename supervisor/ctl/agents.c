@@ -1,13 +1,16 @@
-/* Commands to agents: tell, interrupt, pause, resume, stop, finish, retry, delete, permit. */
+/* Commands to agents: tell, interrupt, pause, resume, stop, finish, retry, delete, reclaim,
+ * restore, permit. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/cleanup.h"
 #include "shared/json.h"
+#include "shared/paths.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/text.h"
 
-#define DELETE_MS 60000 /* an agent is stopped first */
+#define DELETE_MS 90000 /* an agent is stopped first */
 
 /* The agents meant: numbers, or "all" (those in one of the states, separated by
  * spaces). The caller frees *ids. */
@@ -157,6 +160,69 @@ int ctl_delete(struct ctl *c, const struct args *a)
 	if (a->word_count == 1 && strcmp(a->words[0], "all") == 0 && !args_has(a, "yes"))
 		return ctl_usage("delete", "deleting all agents and their work wants --yes");
 	return give(c, a, &o);
+}
+
+int ctl_reclaim(struct ctl *c, const struct args *a)
+{
+	static const struct order o = {"reclaim", "agent.reclaim", "has no workspace any more",
+		"done failed stopped", DELETE_MS};
+
+	return give(c, a, &o);
+}
+
+/* Where a deleted agent's work goes unless a folder is named. */
+static int restore_path(const char *to, int64_t id, char path[PATHS_MAX], struct err *e)
+{
+	_cleanup_free_ char *here = *to == '/' ? NULL : getcwd(NULL, 0);
+	int n;
+
+	if (*to != '/' && !here)
+		return err_errno(e, "the folder of this shell");
+	n = *to ? snprintf(path, PATHS_MAX, "%s%s%s", here ? here : "", here ? "/" : "", to)
+		: snprintf(path, PATHS_MAX, "%s/agent-%lld", here, (long long)id);
+	return n >= PATHS_MAX ? err_set(e, ERR_INVALID, "%s: the path is too long", to) : 0;
+}
+
+int ctl_restore(struct ctl *c, const struct args *a)
+{
+	_cleanup_json_ cJSON *r = NULL;
+	const char *to = args_get(a, "to");
+	char path[PATHS_MAX];
+	cJSON *params;
+	int64_t id = 0;
+	struct err e;
+
+	if (a->word_count != 1)
+		return ctl_usage("restore", "restore wants an agent");
+	if (args_parse_int(a->words[0], "AGENT", 1, INT64_MAX, &id, &e) < 0)
+		return ctl_usage("restore", "%s", e.text);
+	params = cJSON_CreateObject();
+	json_add_int(params, "agent", id);
+	if (!to) { /* of one that is deleted there is no workspace to be made again */
+		_cleanup_json_ cJSON *agent = NULL;
+
+		if (ctl_ask(c, "agent.show", cJSON_Duplicate(params, true), CTL_ASK_MS, &agent,
+			    &e) < 0) {
+			if (e.kind != ERR_NOT_FOUND) {
+				cJSON_Delete(params);
+				return ctl_fail(c, &e);
+			}
+			to = "";
+		}
+	}
+	if (to && restore_path(to, id, path, &e) < 0) {
+		cJSON_Delete(params);
+		return ctl_fail(c, &e);
+	}
+	if (to)
+		json_add_str(params, "path", path);
+	if (ctl_ask(c, "agent.restore", params, DELETE_MS, &r, &e) < 0)
+		return ctl_fail(c, &e);
+	if (c->json)
+		return ctl_print(r);
+	printf("The work of agent %lld is in %s, branch %s.\n", (long long)id,
+		json_str(r, "path", ""), json_str(r, "branch", ""));
+	return CTL_OK;
 }
 
 int ctl_archive(struct ctl *c, const struct args *a)

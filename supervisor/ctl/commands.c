@@ -108,6 +108,11 @@ static const struct args_option tell_options[] = {
 	{0},
 };
 
+static const struct args_option restore_options[] = {
+	{"to", 0, "FOLDER", "a new folder: a repository of its own is made there"},
+	{0},
+};
+
 static const struct args_option delete_options[] = {
 	{"yes", 'y', NULL, "needed to delete all"},
 	{"discard", 0, NULL, "remove work that is nowhere else too, without saving it"},
@@ -167,6 +172,16 @@ const struct ctl_command ctl_commands[] = {
 		true},
 	{"delete", AGENTS_OR_ALL, "Stop agents and remove their workspaces and history", NULL,
 		delete_options, ctl_delete, true},
+	{"reclaim", AGENTS_OR_ALL, "Remove workspaces of ended agents, keeping their work",
+		"The work is kept in the repository's mirror, as refs/100x/agent-N; log and row "
+		"stay.",
+		no_options, ctl_reclaim, true},
+	{"restore", "AGENT [--to FOLDER]", "Bring back the work of a reclaimed or deleted agent",
+		"Makes a reclaimed workspace again, with what was not committed. With --to, and "
+		"for "
+		"a\n"
+		"deleted agent (default: ./agent-N), a repository of its own is made in FOLDER.",
+		restore_options, ctl_restore, true},
 	{"archive", AGENTS_OR_ALL, "Take ended agents out of the lists", NULL, no_options,
 		ctl_archive, true},
 	{"unarchive", "AGENT...", "Put archived agents back into the lists",

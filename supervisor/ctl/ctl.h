@@ -88,6 +88,8 @@ int ctl_finish(struct ctl *c, const struct args *a);
 int ctl_retry(struct ctl *c, const struct args *a);
 int ctl_delete(struct ctl *c, const struct args *a);
 int ctl_permit(struct ctl *c, const struct args *a);
+int ctl_reclaim(struct ctl *c, const struct args *a);
+int ctl_restore(struct ctl *c, const struct args *a);
 int ctl_archive(struct ctl *c, const struct args *a);
 int ctl_unarchive(struct ctl *c, const struct args *a);
 int ctl_search(struct ctl *c, const struct args *a);

@@ -244,6 +244,10 @@ static void show_agent(const struct ctl *c, const cJSON *r, int64_t turns)
 	show_task(c, json_get(r, "task"));
 	field(c, "Branch", json_str(r, "branch", ""));
 	field(c, "Pull request", json_str(r, "pull_request", ""));
+	if (json_int(r, "reclaimed_at", 0))
+		field(c, "Workspace", "reclaimed; `100x restore` and `100x retry` make it again");
+	if (json_int(r, "reclaimed_at", 0))
+		field(c, "Work kept as", json_str(r, "saved", "(there was none)"));
 	field(c, "Changes", changes(r, text, sizeof(text)));
 	field(c, "Tested", json_str(r, "tests", ""));
 	snprintf(text, sizeof(text), "%s tokens in, %s out, %s",

@@ -195,6 +195,17 @@ static void summary_trouble(struct buf *out, const struct term *t, const cJSON *
 			term_duration(json_int(body, "retry_in_ms", 0), text));
 }
 
+static void summary_workspace(struct buf *out, const struct term *t, const cJSON *body)
+{
+	(void)t;
+	buf_adds(out, "its workspace is ");
+	add_line(out, body, "state");
+	if (*json_str(body, "saved", "") && strcmp(json_str(body, "state", ""), "reclaimed") == 0) {
+		buf_adds(out, "; its work is kept as ");
+		add_line(out, body, "saved");
+	}
+}
+
 static void summary_state(struct buf *out, const struct term *t, const cJSON *body)
 {
 	const char *state = json_str(body, "state", "");
@@ -323,6 +334,7 @@ static const struct {
 	{"config", summary_config},
 	{"worker", summary_worker},
 	{"archive", summary_archive},
+	{"workspace", summary_workspace},
 	{"judgement", summary_judgement},
 	{"winner", summary_winner},
 };

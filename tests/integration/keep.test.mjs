@@ -3,9 +3,11 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { deadline, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
+import { deadline, git, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
 
 const sql = async (stack, text) => {
   const { code, stdout, stderr } = await run('sqlite3', ['-readonly', '-cmd', '.timeout 5000', path.join(stack.stateDir, 'tasks.db'), text]);
@@ -99,6 +101,103 @@ test('output of ended agents is packed and read as before, over kill -9 too; rem
     assert.ok(left.some((e) => e.kind === 'state' && e.body.state === 'done'));
     assert.match((await stack.ctl('logs', String(agents[1]))).stdout, /not whole/);
     assert.equal((await stack.ask('agent.show', { agent: agents[1] })).state, 'done');
+  } finally {
+    assert.deepEqual(await stack.stop(), []);
+  }
+});
+
+test('a workspace is reclaimed, restored, and restored by a retry; a deleted agent\'s work comes back', async () => {
+  const turns = [
+    { match: 'cut off', steps: [{ write: { path: 'third.txt', text: 'third\n' } }, { commit: 'Third' }] },
+    { steps: [{ write: { path: 'first.txt', text: 'committed\n' } }, { commit: 'First' }, { write: { path: 'README.md', text: 'changed\n' } },
+      { write: { path: 'second.txt', text: 'not committed\n' } }, { write: { path: 'ignored.o', text: 'x' } }, { run: 'git branch side HEAD~1 && git branch other' }, { text: 'started\n' }, { silence_ms: 600000 }] }];
+  const stack = await startStack({ agentCommand: [support('scripted_agent'), '-e', JSON.stringify({ load_session: true, turns })] });
+  try {
+    await stack.startWebui();
+    const repository = await makeRepository(stack.dir, { 'README.md': '# sample\n', '.gitignore': '*.o\n' });
+    const [agent] = (await stack.ask('task.create', { repository, tasks: [{ title: 'work' }], manager: false })).tasks[0].agents;
+    const repo = path.join(stack.stateDir, 'workspaces', String(agent), 'repo');
+    const look = async (folder) => ({ status: await git(folder, 'status', '--porcelain'), log: await git(folder, 'log', '--format=%H %s', '-3'),
+      head: await git(folder, 'symbolic-ref', 'HEAD'), diff: await git(folder, 'diff', 'HEAD'), refs: await git(folder, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heads') });
+    await stack.until((e) => e.kind === 'output' && e.body.text.includes('started'), 'the turn', 30000, { agent });
+    await assert.rejects(stack.ask('agent.reclaim', { agent }), /only the workspace of one that has ended can be reclaimed/);
+    await stack.ask('agent.stop', { agent });
+    await stack.untilState(agent, 'stopped');
+    const idle = () => stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'the worker to end', 30000, { agent });
+    await idle();
+    const before = await look(repo);
+    assert.match(before.status, /README\.md/);
+    assert.match(before.status, /second\.txt/);
+
+    const gone = await stack.ctl('reclaim', String(agent));
+    assert.equal(gone.code, 0, gone.stderr);
+    assert.match(gone.stdout, new RegExp(`Its work is kept as refs/100x/agent-${agent} in `));
+    assert.equal(existsSync(repo), false);
+    assert.ok(existsSync(path.join(repo, '../session/state.json')));
+    const shown = await stack.ask('agent.show', { agent });
+    assert.ok(shown.reclaimed_at > 0);
+    assert.equal(shown.saved, `refs/100x/agent-${agent}`);
+    assert.match((await stack.ctl('show', String(agent))).stdout, /reclaimed/);
+    await assert.rejects(stack.ask('agent.reclaim', { agent }), /no workspace/);
+
+    const response = await fetch(`http://127.0.0.1:${stack.port}/api/v1/agents/${agent}/restore`,
+      { method: 'POST', headers: { Authorization: `Bearer ${stack.token}`, 'Content-Type': 'application/json' }, body: '{}' });
+    assert.equal(response.status, 200, await response.clone().text());
+    assert.equal((await response.json()).path, repo);
+    assert.deepEqual(await look(repo), before);
+    assert.equal(existsSync(path.join(repo, 'ignored.o')), false);
+    assert.equal((await stack.ask('agent.show', { agent })).reclaimed_at, null);
+    await assert.rejects(stack.ask('agent.restore', { agent }), /is there: /);
+
+    // Reclaimed again, by retention (it ended long ago, as the store says); then a retry.
+    stack.supervisor.kill('SIGTERM');
+    await stack.supervisor.ended;
+    await run('sqlite3', [path.join(stack.stateDir, 'tasks.db'), 'UPDATE agents SET ended_at=ended_at-80*3600000']);
+    await stack.startSupervisor();
+    await logged(stack.supervisor, new RegExp(`agent=${agent} its workspace is reclaimed`), 'retention');
+    assert.equal(existsSync(repo), false);
+    assert.deepEqual((await stack.events(agent, ['workspace'])).map((e) => e.body.state), ['reclaimed', 'restored', 'reclaimed']);
+    await stack.ask('agent.retry', { agent });
+    await stack.until((e) => e.kind === 'state' && e.body.state === 'done', 'done', 60000, { agent });
+    const after = await look(repo);
+    assert.match(after.log, /Third/);
+    assert.match(after.log, /First/);
+    assert.match(await git(repo, 'show', 'HEAD:first.txt'), /^committed/);
+    assert.equal((await stack.ask('agent.show', { agent })).reclaimed_at, null);
+    await stack.untilState(agent, 'done');
+
+    // Deleted: what was saved comes back in a folder, in need of nothing else.
+    const { saved, mirror } = await stack.ask('agent.delete', { agent });
+    assert.ok(saved);
+    await assert.rejects(stack.ask('agent.restore', { agent }), /name a folder/);
+    const there = path.join(stack.dir, 'there');
+    const back = await stack.ctl('restore', String(agent), '--to', there);
+    assert.equal(back.code, 0, back.stderr);
+    await rm(mirror, { recursive: true });
+    assert.equal(await git(there, 'rev-parse', '--abbrev-ref', 'HEAD'), `agent-${agent}`);
+    assert.match(await git(there, 'log', '--format=%s'), /Third[^]*First/);
+    assert.equal(await git(there, 'config', 'remote.origin.url'), repository);
+    await git(there, 'fsck', '--strict');
+    assert.match((await stack.ctl('restore', String(agent), '--to', there)).stderr, /is there already/);
+    assert.match((await stack.ctl('restore', '99', '--to', path.join(stack.dir, 'no'))).stderr, /no mirror in .* keeps work as refs\/100x\/agent-99/);
+  } finally {
+    assert.deepEqual(await stack.stop(), []);
+  }
+});
+
+test('without its mirror a workspace is not reclaimed', async () => {
+  const stack = await startStack({ agentCommand: [support('scripted_agent'), '-e', JSON.stringify({ turns: [{ steps: [{ write: { path: 'a.txt', text: 'a\n' } }] }] })] });
+  try {
+    const repository = await makeRepository(stack.dir);
+    const [agent] = (await stack.ask('task.create', { repository, tasks: [{ title: 'work' }], manager: false })).tasks[0].agents;
+    await stack.untilState(agent, 'done');
+    await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'the worker to end', 30000, { agent });
+    const mirrors = path.join(stack.stateDir, 'mirrors');
+    await rename(mirrors, `${mirrors}.away`);
+    await assert.rejects(stack.ask('agent.reclaim', { agent }), /could not be saved, so its workspace stays/);
+    assert.ok(existsSync(path.join(stack.stateDir, 'workspaces', String(agent), 'repo/a.txt')));
+    await rename(`${mirrors}.away`, mirrors);
+    assert.ok((await stack.ask('agent.reclaim', { agent })).saved);
   } finally {
     assert.deepEqual(await stack.stop(), []);
   }

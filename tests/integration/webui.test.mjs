@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -360,6 +361,11 @@ test('every route answers as its description says', async () => {
   await call('POST', '/agents/{id}/unarchive', { id: running });
   assert.ok((await call('GET', '/agents')).agents.some((a) => a.id === running));
   await call('POST', '/agents/{id}/archive', { id: running });
+
+  await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'its worker to end', 30000, { agent: running });
+  const { saved } = await call('POST', '/agents/{id}/reclaim', { id: running });
+  assert.equal((await call('GET', '/agents/{id}', { id: running })).saved, saved);
+  assert.ok(existsSync((await call('POST', '/agents/{id}/restore', { id: running })).path));
 
   const { repositories } = await call('GET', '/repositories');
   assert.deepEqual(repositories.map((r) => [r.repository, r.base, r.tasks]), [[repository, 'main', 2]]);

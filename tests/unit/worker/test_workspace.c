@@ -350,8 +350,8 @@ static bool saved(struct place *p)
 	char mirror[1024];
 	bool any;
 
-	if (workspace_save(p->repo, p->mirrors, &p->url, "refs/100x/agent-7", &any, mirror, &p->e) <
-		0)
+	if (workspace_save(p->repo, p->mirrors, &p->url, "refs/100x/agent-7", false, &any, mirror,
+		    &p->e) < 0)
 		fail_msg("%s", p->e.text);
 	return any;
 }
