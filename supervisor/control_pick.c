@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "shared/cleanup.h"
+#include "shared/giturl.h"
 #include "supervisor/call.h"
 
 static int tell_winner(
@@ -44,12 +45,30 @@ static int step_back(
 	return e->kind == ERR_CONFLICT ? 0 : -1; /* it stops already */
 }
 
+/* Finishes the winner anew if all it lacks is a pull request that it could have. */
+static int open_pull(struct supervisor *s, struct member *m, bool *opens, struct err *e)
+{
+	struct store_defaults defaults = supervisor_defaults(s);
+	_cleanup_json_ cJSON *task = store_task(s->store, m->task, &defaults, e);
+	struct agent_input retry = {.event = AGENT_RETRY, .may_retry_done = true};
+	struct giturl url;
+
+	if (!task)
+		return -1;
+	*opens = m->agent.state == AGENT_DONE && !m->agent.deleting &&
+		 !store_agent_has_pull_request(s->store, m->id) &&
+		 giturl_parse(json_str(task, "repository", ""), true, &url, e) == 0 &&
+		 url.scheme != GITURL_LOCAL;
+	return *opens ? tx_change(s, m, &retry, e) : 0;
+}
+
 int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	int64_t task = json_int(params, "task", 0), winner;
 	struct member *m = call_member(c, params, e), *other;
 	_cleanup_free_ int64_t *ids = NULL;
 	cJSON *archived, *stopped;
+	bool opens;
 	size_t n;
 
 	if (!m || store_task_winner(c->s->store, task, &winner, e) < 0)
@@ -75,7 +94,10 @@ int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct e
 		if (other && other != m && step_back(c->s, other, archived, stopped, e) < 0)
 			return -1;
 	}
-	return tell_winner(c->s, task, m->id, cJSON_Duplicate(archived, true), e);
+	if (open_pull(c->s, m, &opens, e) < 0)
+		return -1;
+	cJSON_AddBoolToObject(*result, "opens_pull_request", opens);
+	return winner ? 0 : tell_winner(c->s, task, m->id, cJSON_Duplicate(archived, true), e);
 }
 
 int call_task_unpick(struct call *c, const cJSON *params, cJSON **result, struct err *e)

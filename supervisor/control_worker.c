@@ -65,6 +65,9 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 		cJSON_Delete(agent);
 		return -1;
 	}
+	/* What was picked is wanted as a pull request, whatever the task said. */
+	if (json_int(task, "winner", 0) == m->id)
+		cJSON_ReplaceItemInObject(task, "pull_request", cJSON_CreateTrue());
 	*result = cJSON_CreateObject();
 	json_add_int(*result, "version", event_version());
 	json_add_int(*result, "committed", m->committed);

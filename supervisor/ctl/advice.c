@@ -312,6 +312,8 @@ int ctl_pick(struct ctl *c, const struct args *a)
 	printf("Agent %lld is picked; %d others are archived, %d are stopped first.\n",
 		(long long)json_int(r, "winner", 0), cJSON_GetArraySize(json_get(r, "archived")),
 		cJSON_GetArraySize(json_get(r, "stopped")));
+	if (json_bool(r, "opens_pull_request", false))
+		puts("It opens its pull request now.");
 	return CTL_OK;
 }
 

@@ -74,6 +74,20 @@ test('without pull requests the branch is pushed and the agent is done', async (
   assert.equal(row.pull_request, null);
 });
 
+test('what is picked gets its pull request, though the task wanted none', async () => {
+  const { tasks } = await stack.ask('task.create', { repository: `${server.url}/octo/sample.git`, tasks: [{ title: 'Say hello twice' }], manager: false,
+    pull_request: false, agents_per_task: 2 });
+  const [{ id: task, agents: [first, second] }] = tasks;
+  for (const agent of [first, second]) await stack.untilState(agent, 'done');
+  const since = (await stack.ask('status')).last_event;
+  assert.deepEqual(await stack.ask('task.pick', { task, agent: second }), { winner: second, archived: [first], stopped: [], opens_pull_request: true });
+  await stack.until((e) => e.kind === 'pull_request' && e.subject === second, 'the pull request', 60000, { after: since });
+  await stack.until((e) => e.kind === 'state' && e.subject === second && e.body.state === 'done', 'done', 60000, { after: since });
+  assert.equal((await stack.ask('task.pick', { task, agent: second })).opens_pull_request, false);
+  assert.equal((await stack.events(second, ['turn'])).filter((e) => e.body.phase === 'started').length, 1, 'the work was not done again');
+  assert.equal((await stack.ask('agent.show', { agent: first })).archived, true);
+});
+
 test('wrong credentials are told before anything is made', async () => {
   const other = await startStack({ env: { GITHUB_TOKEN: 'ghp_wrong_token_here', HUNDREDX_TOKEN_HOST: '127.0.0.1' } });
   try {

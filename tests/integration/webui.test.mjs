@@ -431,7 +431,7 @@ test('every route answers as its description says', async () => {
   await call('POST', '/agents/{id}/stop', { id: third });
   await stack.untilState(third, 'stopped');
   const picked = await call('POST', '/tasks/{id}/pick', { id: race, value: { agent: first } });
-  assert.deepEqual(picked, { winner: first, archived: [third], stopped: [second] });
+  assert.deepEqual(picked, { winner: first, archived: [third], stopped: [second], opens_pull_request: false });
   await stack.until((e) => e.kind === 'archive' && e.subject === second, 'the loser to step back');
   await call('POST', '/tasks/{id}/pick', { id: race, value: { agent: second }, status: 409 });
   await call('POST', '/tasks/{id}/pick', { id: race, value: { agent }, status: 400 });
