@@ -13,7 +13,7 @@
 #define MANAGER_MAX_TEST_FAILURES 5
 #define MANAGER_MAX_TURN_ERRORS 3
 #define MANAGER_MAX_TELLS 3  /* /tell without a turn between */
-#define MANAGER_MAX_HOLDS 30 /* some two hours */
+#define MANAGER_MAX_HOLDS 30 /* some three hours */
 #define MANAGER_REASON_BYTES 512
 
 enum manager_phase {

@@ -60,7 +60,7 @@ test('what does not pass ends the turn after a bounded time', async (t) => {
 });
 
 test('broken answers do not end the session', async (t) => {
-  const faults = ['error_in_200', 'error_mid_stream', 'reset', 'empty'];
+  const faults = ['error_in_200', 'error_mid_stream', 'reset', 'empty', 'truncated', 'wrong_schema', 'nul', 'invalid_utf8'];
   const world = await makeWorld(t, { files: { 'a.txt': 'a\n' }, rules: [
     ...faults.map((fault) => ({ user: `${fault}!`, fault, times: 1 })), { answer: 'Yes.' }] });
   const adapter = await world.adapter().start();

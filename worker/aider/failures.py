@@ -1,6 +1,8 @@
 """What a model's provider did wrong, in the words of our protocol."""
 
+import email.utils
 import re
+import time
 
 _BUDGET = re.compile(
     r"insufficient (credits|quota|balance|funds)|insufficient_quota"
@@ -52,10 +54,18 @@ def retry_after_ms(error):
         try:
             value = headers.get("retry-after") if headers else None
             if value is not None:
-                return min(max(int(float(value) * 1000), 0), RETRY_AFTER_MAX_MS)
-        except (AttributeError, ValueError, OverflowError):
+                return min(max(int(_seconds(value) * 1000), 0), RETRY_AFTER_MAX_MS)
+        except (AttributeError, TypeError, ValueError, OverflowError):
             continue
     return None
+
+
+def _seconds(value):
+    """Seconds, or from now to an HTTP date (RFC 9110 10.2.3)."""
+    try:
+        return float(value)
+    except ValueError:
+        return email.utils.parsedate_to_datetime(value).timestamp() - time.time()
 
 
 def describe(error):
