@@ -121,7 +121,8 @@ export interface ProcessInfo {
 }
 
 export interface Judgement {
-  winner: number;
+  // null: none is usable.
+  winner: number | null;
   reasons: string;
   scores: readonly { agent: number; score: number; reasons: string }[];
   model: string;

@@ -56,7 +56,7 @@ interface CardProps {
 function Card({ agent, best, winner, judgement, busy, onPick, onUnpick }: CardProps) {
   const won = winner === agent.id;
   const score = judgement?.scores.find((one) => one.agent === agent.id);
-  const why = agent.added + agent.removed === 0 ? 'it has changed nothing' : ['queued', 'starting'].includes(agent.state) ? 'it has not begun' : '';
+  const why = winner !== null ? 'another one is picked, take that back first' : agent.added + agent.removed === 0 ? 'it has changed nothing' : ['queued', 'starting'].includes(agent.state) ? 'it has not begun' : '';
   return (
     <li class={won ? 'rival panel rival-won' : agent.archived ? 'rival panel rival-archived' : 'rival panel'} data-rival={agent.id}>
       <div class="rival-head">
@@ -140,7 +140,7 @@ function Advice({ judgement }: { judgement: Judgement }) {
   return (
     <section class="advice panel" aria-labelledby="advice">
       <h2 id="advice">
-        Advice: agent {judgement.winner}
+        {judgement.winner === null ? 'Advice: none of them' : `Advice: agent ${judgement.winner}`}
         <small>
           {' '}
           by {plainLine(judgement.model)}
