@@ -2,9 +2,10 @@
 // scripted agents: story, terminal, changes, cost, details, side by side.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { makeRepository, patience, root, startStack, support } from '../support/stack.mjs';
+import { makeRepository, patience, root, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { openBrowser, watchContext } from './browser.mjs';
 import { HOSTILE } from './hostile.mjs';
 
@@ -20,6 +21,9 @@ const hostileSteps = HOSTILE.flatMap((text, i) => [
   { [['text', 'thought', 'log'][i % 3]]: `${i}: ${text}\n` },
   ...(i % 5 === 0 ? [{ tool: { id: `h${i}`, title: text.slice(0, 300), kind: i % 2 ? 'execute' : 'other', status: 'completed', text } }] : []),
 ]);
+
+// Of agents 4 to 6, whoever of them is asked about.
+const JUDGEMENT = { winner: 5, reasons: 'It does what was wanted with <b>least</b>.', scores: [4, 5, 6].map((agent) => ({ agent, score: 60 + agent, reasons: `Reasons for ${agent}.` })) };
 
 const SCRIPT = { turns: [
   { match: 'Tell a story', steps: [
@@ -45,10 +49,14 @@ const SCRIPT = { turns: [
   { steps: [{ text: 'once more\n' }, hang] },
 ] };
 
-let stack, repository, browser, context, page, origin, seen;
+let model, stack, repository, browser, context, page, origin, seen;
 
 before(async () => {
-  stack = await startStack();
+  const rules = path.join(tmpdir(), `agent-test-${process.pid}.json`);
+  await writeFile(rules, JSON.stringify({ rules: [{ system: 'You judge the work of several coding agents', answer: JSON.stringify(JUDGEMENT) }] }));
+  model = await startPracticeModel({ script: rules });
+  await rm(rules);
+  stack = await startStack({ practice: model.port });
   repository = await makeRepository(stack.dir);
   const script = path.join(stack.dir, 'script.json');
   await writeFile(script, JSON.stringify(SCRIPT));
@@ -62,13 +70,13 @@ before(async () => {
 after(async () => {
   await browser?.close();
   assert.deepEqual(await stack?.stop(), [], 'processes left behind');
+  await model?.stop();
 });
 
 async function visitor(options = {}) {
   const made = await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1280, height: 820 }, ...options });
   made.setDefaultTimeout(WAIT);
   const watching = watchContext(made, origin);
-  watching.expected.push(/agents\/\d+\/process/);
   const first = await made.newPage();
   await first.goto(`${origin}/sign-in?token=${stack.token}`);
   await first.getByRole('link', { name: 'New task' }).first().waitFor();
@@ -202,6 +210,27 @@ test('costs are exact, in the chart and in the tables', async () => {
   assert.match(await row('By role and model', /^All/).innerText(), /2\s+3,500\s+200\s+100\s+\$0\.0328/);
 });
 
+test('details tell what runs, live, and how it was started', async () => {
+  await tab(/Details/).click();
+  const processes = page.locator('[data-processes]');
+  await processes.getByText('worker').first().waitFor();
+  const worker = (await stack.ask('agent.show', { agent: story })).pid;
+  await processes.getByText(String(worker), { exact: true }).waitFor();
+  await processes.getByText(/scripted/).first().waitFor();
+  assert.match(await processes.locator('tfoot').innerText(), /\d+ processes\s+[\d.]+ MB/);
+  await page.locator('.details').getByText(new RegExp(`workspaces/${story}`)).waitFor();
+  await page.getByRole('region', { name: 'Starts and ends' }).getByText('started').waitFor();
+  // Asked again while it is looked at, and not when it is not.
+  const asked = () => seen.requests.filter((url) => url.endsWith('/process')).length;
+  const before = asked();
+  await page.waitForRequest(/\/process$/);
+  assert.ok(asked() > before);
+  await tab(/Story/).click();
+  const left = asked();
+  await page.waitForTimeout(2500);
+  assert.equal(asked(), left);
+});
+
 test('5,000 changed lines are there within 300 ms', async () => {
   const { agents: [agent] } = await create('Change much');
   await output(agent, 'much is changed');
@@ -297,10 +326,42 @@ test('agents of a task side by side, their changes compared', async () => {
   await page.locator('.versus-row .diff-rows').first().waitFor();
   await page.getByLabel('Right').selectOption(String(agents[2]));
   await page.waitForFunction(() => document.querySelectorAll('.versus-row .diff-file').length === 2);
+  assert.deepEqual(agents, [4, 5, 6], 'as the judge knows them');
+  const rival = (agent) => page.locator(`[data-rival="${agent}"]`);
+
+  // Advice, with reasons; nothing is done by it.
+  await page.getByRole('button', { name: 'Ask for advice' }).click();
+  await page.getByRole('heading', { name: 'Advice: agent 5' }).waitFor();
+  await page.getByText('It does what was wanted with <b>least</b>.').waitFor();
+  await rival(5).getByText('65 of 100').waitFor();
+  await rival(5).getByText('advised').waitFor();
+  await rival(4).getByText('Reasons for 4.').waitFor();
+  assert.equal((await stack.ask('agent.list', { task: id })).agents.length, 3);
+
+  // The winner; the others leave the board, and come back.
+  await rival(4).getByRole('button', { name: 'Pick as winner' }).click();
+  await rival(4).getByText('winner').waitFor();
+  await rival(6).getByText('archived').waitFor();
+  await page.getByText('Agent 4 is the winner.').waitFor();
+  assert.deepEqual((await stack.ask('agent.list', { task: id })).agents.map((agent) => agent.id), [4]);
+  assert.equal(await rival(5).getByRole('button', { name: 'Pick as winner' }).getAttribute('aria-disabled'), 'true');
+  await page.getByRole('button', { name: 'Take it back' }).click();
+  await page.getByText('Agent 4 is the winner.').waitFor({ state: 'detached' });
+  await rival(6).getByText('archived').waitFor({ state: 'detached' });
+  assert.equal((await stack.ask('agent.list', { task: id })).agents.length, 3);
+  await page.reload();
+  await rival(5).getByText('65 of 100').waitFor();
+
   await page.keyboard.press('j');
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');
   await page.waitForURL(`${origin}/agents/${agents[1]}`);
+
+  // An agent that has ended can leave the board and come back.
+  await control('Archive').click();
+  await page.locator('.agent-head').getByText('archived').waitFor();
+  await control('Unarchive').click();
+  await control('Archive').waitFor();
 });
 
 test(`${HOSTILE.length} hostile outputs do nothing in any view`, async () => {

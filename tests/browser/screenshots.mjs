@@ -13,6 +13,12 @@ const decision = (progress, thought, action, future) => JSON.stringify({ progres
 
 // What the manager says of the scripted agents' tasks.
 const RULES = { rules: [
+  { system: 'You judge the work of several coding agents', answer: JSON.stringify({ winner: 6,
+    reasons: 'Only agent 6 sorts files that do not fit into memory, which is what the task asks for. The two others are shorter, but read the whole file at once or lean on a program that may be missing.',
+    scores: [
+      { agent: 6, score: 88, reasons: 'Sorts in pieces and merges them; temporary files are not closed early.' },
+      { agent: 7, score: 41, reasons: 'Short and clear, but holds the whole file in memory.' },
+      { agent: 8, score: 57, reasons: 'Works for large files where sort(1) exists; no limit can be given.' }] }) },
   { any: 'Search long texts faster', answers: [
     decision('Nothing is changed yet; find_all is the only slow part.', 'It walks over the whole text once for each word.',
       '/instruct Make find_all read the text once, whatever the number of words.', 'Then run the tests.'),
@@ -165,6 +171,7 @@ async function scene(stack) {
   await stack.until((e) => e.kind === 'output' && String(e.body.text).includes('The old function'), 'the third turn', 60000, { agent: working });
   const rivals = await create('Sort large files', { task: { manager: false, agents_per_task: 3, test_command: 'python3 -c "import textkit"', pull_request: false } });
   for (const agent of rivals) await stack.untilState(agent, 'done', 60000);
+  await stack.ask('task.judge', { task: (await stack.ask('agent.show', { agent: rivals[0] })).task_id });
   const [guide] = await create("Write the user's guide");
   await stack.until((e) => e.kind === 'turn', 'the guide to begin', 60000, { agent: guide });
   await create('Translate the messages');

@@ -74,7 +74,7 @@ function Processes({ id, workspace }: { id: number; workspace: (info: ProcessInf
   const sum = made.processes.reduce((all, { rss_bytes }) => all + rss_bytes, 0);
   const cores = [...share.value.values()].reduce((all, one) => all + one, 0);
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label="Processes">
+    <div class="table-scroll" tabIndex={0} role="region" aria-label="Table of processes">
       <table class="table" data-processes>
         <thead>
           <tr>
