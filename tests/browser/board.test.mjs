@@ -1,6 +1,6 @@
 // The board, the other views of the shell and their keys in headless Chromium, against the
 // real processes and scripted agents.
-import { after, before, test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -74,6 +74,13 @@ before(async () => {
 after(async () => {
   await browser?.close();
   assert.deepEqual(await stack?.stop(), [], 'processes left behind');
+});
+
+// Each test begins on the board, whatever became of the one before.
+beforeEach(async () => {
+  await page.evaluate(() => localStorage.clear());
+  await page.goto(origin);
+  await page.locator('.row').first().waitFor();
 });
 
 test('the board: sections in order, each agent in its own, with what it did', async () => {
@@ -164,11 +171,13 @@ test('everything by keyboard', async () => {
   await page.keyboard.press('b');
   await page.waitForURL(`${origin}/`);
   for (const [key, where] of [['n', '/new'], ['a', '/activity'], ['c', '/costs'], ['h', '/health'], ['s', '/settings'], ['w', `/agents/${asking}`]]) {
-    if (where === '/new') await page.getByRole('heading', { level: 1 }).waitFor();
-    await page.evaluate(() => document.activeElement?.blur());
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(`${origin}${where}`);
+    if (where !== '/new') continue;
+    // Out of the field that has the focus.
+    await page.locator('[name=repository]:focus').waitFor();
+    await page.keyboard.press('Escape');
   }
   await page.keyboard.press('?');
   const help = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
@@ -179,7 +188,9 @@ test('everything by keyboard', async () => {
   // Keys that are typed are not actions.
   await page.keyboard.press('g');
   await page.keyboard.press('b');
+  await row(asking).waitFor();
   await page.keyboard.press('/');
+  await page.locator('[aria-label="Filter"]:focus').waitFor();
   await page.keyboard.type('jxp?');
   assert.equal(await page.getByLabel('Filter').inputValue(), 'jxp?');
   await page.keyboard.press('Escape');
@@ -262,9 +273,9 @@ test('many at once: select, pause, resume, stop; what can be undone is', async (
   for (const id of ids) await row(id).getByRole('checkbox').check();
   await bar.getByRole('button', { name: 'Archive' }).click();
   for (const id of ids) await row(id).waitFor({ state: 'detached' });
-  await page.getByRole('checkbox', { name: 'Archived' }).check();
+  await page.getByRole('checkbox', { name: 'Archived', exact: true }).check();
   await section('Archived').locator(`[data-agent="${ids[0]}"]`).waitFor();
-  await page.getByRole('checkbox', { name: 'Archived' }).uncheck();
+  await page.getByRole('checkbox', { name: 'Archived', exact: true }).uncheck();
   await row(ids[0]).waitFor({ state: 'detached' });
   await toast('3 agents archived').getByRole('button', { name: 'Undo' }).click();
   for (const id of ids) await state(id, 'stopped').waitFor();
@@ -276,6 +287,8 @@ test('many at once: select, pause, resume, stop; what can be undone is', async (
   assert.equal((await list()).filter(({ id }) => ids.includes(id)).length, 3);
   await toast('3 agents deleted').getByRole('button', { name: 'Undo' }).click();
   for (const id of ids) await state(id, 'stopped').waitFor();
+  // A toast under the pointer would stay.
+  await page.mouse.move(600, 5);
   await row(ids[0]).locator('.row-link').focus();
   await page.keyboard.press('Delete');
   await row(ids[0]).waitFor({ state: 'detached' });
@@ -308,7 +321,7 @@ test('what agents and titles say is text, cleaned, in every view', async () => {
   await page.getByRole('radio', { name: 'State' }).check();
   await page.keyboard.press('Control+k');
   await page.keyboard.type('hostile');
-  await page.getByRole('option').first().waitFor();
+  await page.locator('.palette').getByRole('option').first().waitFor();
   await check();
   await page.keyboard.press('Escape');
   await row(id).locator('.row-link').focus();
@@ -504,6 +517,7 @@ test('axe finds nothing: dark, light, high contrast, forced colours, 200 %, phon
       await tab.locator(ready).waitFor();
       found.push(...await axe(tab, `${name} ${ready}`));
       await tab.keyboard.press('Escape');
+      await tab.locator(ready).waitFor({ state: 'detached' });
     }
     await row(talking, tab).locator('.row-link').focus();
     await tab.keyboard.press('x');

@@ -130,7 +130,7 @@ test('bad input is told at its field and changes nothing', async () => {
   await page.locator('.error, [role="alert"]').filter({ hasText: /no-such-branch/ }).first().waitFor();
   seen.expected.pop();
 
-  await page.getByRole('link', { name: '100x, the board' }).click();
+  await page.getByRole('link', { name: '100× board' }).click();
   await page.getByText('No agents yet').waitFor();
   assert.deepEqual((await stack.ask('agent.list')).agents, []);
 });

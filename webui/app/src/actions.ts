@@ -73,11 +73,12 @@ async function each(ids: readonly number[], what: (id: number) => Promise<unknow
   return { good, bad };
 }
 
-// False: there was nothing it could be done to.
-export async function act(action: Action, ids: Iterable<number>, quiet = false): Promise<boolean> {
-  const able_ = able(action, ids);
+// False: there was nothing it could be done to. `isBack`: takes another action back, also for
+// agents that are not shown any more.
+export async function act(action: Action, ids: Iterable<number>, isBack = false): Promise<boolean> {
+  const able_ = isBack ? [...ids] : able(action, ids);
   if (!able_.length) {
-    if (!quiet) toast(`Nothing here can be ${DEEDS[action].done}.`);
+    if (!isBack) toast(`Nothing here can be ${DEEDS[action].done}.`);
     return false;
   }
   if (action === 'delete') {
@@ -86,7 +87,7 @@ export async function act(action: Action, ids: Iterable<number>, quiet = false):
   }
   const { good, bad } = await each(able_, (id) => ask(action, id));
   const { back, done } = DEEDS[action];
-  if (good.length && !quiet) {
+  if (good.length && !isBack) {
     toast(`${nameOf(good)} ${done}`, back ? { undo: () => void act(back, good, true) } : {});
   }
   tellFailures(done, bad);

@@ -66,7 +66,7 @@ function focusMessage(): boolean {
 const go = (path: string) => (): void => navigate(path);
 
 addKeys([
-  { keys: 'ctrl+k', label: 'Command palette', group: 'Everywhere', run: () => void (asking.value = !asking.peek()) },
+  { keys: 'ctrl+k', label: 'Command palette', group: 'Everywhere', run: () => void (asking.value = !document.querySelector('.palette[open]')) },
   { keys: '?', label: 'This help', group: 'Everywhere', run: () => void (helping.value = true) },
   { keys: 'c', label: 'New task', group: 'Everywhere', run: go('/new') },
   { keys: 'z', label: 'Undo', group: 'Everywhere', run: () => undoLast() },
@@ -235,10 +235,11 @@ export function App() {
         Skip to the content
       </a>
       <header class="top">
-        <Link to="/" class="brand" aria-label="100x, the board">
-          <span class="brand-mark" aria-hidden="true">
+        <Link to="/" class="brand">
+          <span class="brand-mark">
             100<i>×</i>
           </span>
+          <span class="hidden"> board</span>
         </Link>
         <nav class="nav" aria-label="Main">
           {VIEWS.map(({ name, to, label, icon }) => (
@@ -250,7 +251,7 @@ export function App() {
           ))}
         </nav>
         <div class="top-end">
-          <button type="button" class="search-button" onClick={() => (asking.value = true)} aria-label="Search (Ctrl K)">
+          <button type="button" class="search-button" onClick={() => (asking.value = true)}>
             <Icon name="search" size={14} />
             <span class="search-word">Search or do…</span>
             <Keys keys="ctrl+k" />

@@ -1,5 +1,6 @@
 // One agent on the board.
 import { useComputed, type ReadonlySignal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { act, tell } from '../actions';
 import { select, selected } from '../board';
 import { plainLine } from '../clean';
@@ -10,6 +11,7 @@ import type { Agent } from '../types';
 import { ExternalLink } from './ExternalLink';
 import { Changes } from './Figures';
 import { Age, Spark, StepBar } from './Live';
+import { focusRow } from './focus';
 import { StateBadge } from './State';
 
 const LIVE: readonly Agent['state'][] = ['starting', 'working', 'finishing'];
@@ -48,8 +50,19 @@ export function AgentRow({ entry }: { entry: Entry }) {
   const live = LIVE.includes(agent.state);
   const said = lineOf(agent);
   const title = plainLine(agent.title) || `Agent ${agent.id}`;
+  const box = useRef<HTMLLIElement>(null);
+  // A row that moves to another section takes the focus along.
+  useLayoutEffect(
+    () => () => {
+      if (!box.current?.contains(document.activeElement)) return;
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) focusRow(agent.id, 2);
+      });
+    },
+    [],
+  );
   return (
-    <li class={`row row-${agent.state}`} data-agent={agent.id}>
+    <li ref={box} class={`row row-${agent.state}`} data-agent={agent.id}>
       <Pick id={agent.id} name={`#${agent.id} ${title}`} />
       <div class="row-state">
         <StateBadge state={agent.state} />

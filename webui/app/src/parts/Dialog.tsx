@@ -1,5 +1,5 @@
 // A dialog of the browser's own: it keeps the focus inside and Escape closes it.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 
 interface Props {
@@ -11,7 +11,7 @@ interface Props {
 
 export function Dialog({ title, class: name, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = dialog;
     const before = document.activeElement;
     current?.showModal();
@@ -26,6 +26,11 @@ export function Dialog({ title, class: name, onClose, children }: Props) {
       class={`dialog ${name ?? ''}`}
       aria-label={title}
       onClose={onClose}
+      onCancel={(event) => {
+        // At once: the browser tells of the closing a moment later.
+        event.preventDefault();
+        onClose();
+      }}
       onMouseDown={(event) => {
         // Outside of it: the backdrop counts as the dialog itself.
         if (event.target === event.currentTarget) onClose();

@@ -8,7 +8,8 @@ import { count, dollars, plural } from '../format';
 import { addKeys, type Binding } from '../keys';
 import { Keys } from '../parts/Help';
 import { Icon } from '../parts/Icon';
-import { focusedRow, focusRow, Rows } from '../parts/Rows';
+import { focusedRow, focusRow } from '../parts/focus';
+import { Rows } from '../parts/Rows';
 import { Link } from '../router';
 import { agents, ids, loadAgents, loadError, loading, waiting, withArchived } from '../store';
 

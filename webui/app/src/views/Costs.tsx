@@ -63,7 +63,7 @@ function Table({ rows, by, label }: { rows: readonly CostRow[]; by: Dimension; l
   const groups = group(rows, by);
   const most = Math.max(1e-9, ...groups.map((spend) => spend.dollars));
   return (
-    <section class="panel cost-table" aria-label={`By ${label.toLowerCase()}`}>
+    <section class="panel cost-table" aria-label={`By ${label.toLowerCase()}`} tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -167,7 +167,7 @@ export function CostsView() {
       )}
       {rows && rows.length > 0 && (
         <>
-          <section class="panel" aria-label="By day">
+          <section class="panel" aria-label="Dollars a day">
             <Bars rows={rows} from={from} to={to} />
           </section>
           <div class="cost-tables">

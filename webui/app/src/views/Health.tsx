@@ -61,7 +61,7 @@ function Processes({ rows, cpu }: { rows: readonly ProcessRow[]; cpu: Map<number
   const order = (row: ProcessRow): number => (row.what === 'supervisor' ? 0 : row.what === 'webui' ? 1 : 2);
   const all = [...rows].sort((a, b) => order(a) - order(b) || (a.agent ?? 0) - (b.agent ?? 0));
   return (
-    <section class="panel cost-table" aria-label="Processes">
+    <section class="panel cost-table" aria-label="Processes" tabIndex={0}>
       <table>
         <thead>
           <tr>
