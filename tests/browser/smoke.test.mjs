@@ -251,7 +251,6 @@ test('a flood stays bounded; scrolling up stops the following; earlier lines can
 });
 
 test('settings: errors at the field, changes are kept', async () => {
-  seen.expected.push(/404.*\/api\/v1\/keys/);
   await page.getByRole('link', { name: 'Settings' }).click();
   await page.getByLabel('Orchestrator', { exact: true }).fill('nonsense');
   await page.getByRole('button', { name: 'Save' }).click();

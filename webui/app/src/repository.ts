@@ -1,7 +1,7 @@
 // Whether a repository is there, asked for while its address is typed: once a pause came in.
 import { useEffect, useState } from 'preact/hooks';
 import { api, ApiError } from './api';
-import { checkRepository } from './form';
+import { checkRepository, fieldIn } from './form';
 import type { CheckedRepository } from './types';
 
 export type Checked =
@@ -18,9 +18,10 @@ async function ask(repository: string, base: string): Promise<Checked> {
   try {
     return { state: 'good', answer: await api.checkRepository(repository, base) };
   } catch (error) {
-    // A server that cannot check it says so when the task is created.
-    if (!(error instanceof ApiError) || error.status === 0 || ((error.status === 404 || error.status === 405) && !error.field)) return { state: 'none' };
-    return { state: 'bad', field: error.field.includes('base') ? 'base' : 'repository', message: error.message };
+    // A server that is away says so elsewhere.
+    if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) return { state: 'none' };
+    const field = error.field || fieldIn(error.message);
+    return { state: 'bad', field: field.includes('base') ? 'base' : 'repository', message: error.message };
   }
 }
 

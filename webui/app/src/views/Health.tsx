@@ -27,7 +27,7 @@ function Card({ label, value, note, bad }: { label: string; value: string; note:
     <div class={bad ? 'panel figure figure-bad' : 'panel figure'}>
       <dt>{label}</dt>
       <dd>{value}</dd>
-      <p>{note}</p>
+      <dd class="figure-note">{note}</dd>
     </div>
   );
 }
