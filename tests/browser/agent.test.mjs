@@ -22,8 +22,8 @@ const hostileSteps = HOSTILE.flatMap((text, i) => [
   ...(i % 5 === 0 ? [{ tool: { id: `h${i}`, title: text.slice(0, 300), kind: i % 2 ? 'execute' : 'other', status: 'completed', text } }] : []),
 ]);
 
-// Of agents 4 to 6, whoever of them is asked about.
-const JUDGEMENT = { winner: 5, reasons: 'It does what was wanted with <b>least</b>.', scores: [4, 5, 6].map((agent) => ({ agent, score: 60 + agent, reasons: `Reasons for ${agent}.` })) };
+// The rivals are the first agents there are.
+const JUDGEMENT = { winner: 2, reasons: 'It does what was wanted with <b>least</b>.', scores: [1, 2, 3].map((agent) => ({ agent, score: 60 + agent, reasons: `Reasons for ${agent}.` })) };
 
 const SCRIPT = { turns: [
   { match: 'Tell a story', steps: [
@@ -33,6 +33,7 @@ const SCRIPT = { turns: [
     { text: '\u001b[1;38;2;200;80;0mbright\u001b[0m see https://example.org/docs and so on\n' }, usage(2300, 66, 0.0203), hang ] },
   { match: 'hello.txt:2', steps: [{ text: 'the comment has come\n' }, hang] },
   { match: 'Change much', steps: [{ write: { path: 'big.txt', text: BIG } }, { commit: 'Much' }, { text: 'much is changed\n' }] },
+  { match: 'Flood', steps: [{ text: 'the flood begins\n' }, { silence_ms: 1500 }, { flood: { lines: 150000, size: 80 } }, { text: '\nthe flood has ended\n' }, hang] },
   { match: 'A million', steps: [{ flood: { lines: LINES, size: 60 } }, { text: '\nlast line of all\n' }, hang] },
   { match: 'Be hostile', steps: [
     ...hostileSteps,
@@ -49,7 +50,7 @@ const SCRIPT = { turns: [
   { steps: [{ text: 'once more\n' }, hang] },
 ] };
 
-let model, stack, repository, browser, context, page, origin, seen;
+let model, stack, repository, rivals, browser, context, page, origin, seen;
 
 before(async () => {
   const rules = path.join(tmpdir(), `agent-test-${process.pid}.json`);
@@ -61,6 +62,7 @@ before(async () => {
   const script = path.join(stack.dir, 'script.json');
   await writeFile(script, JSON.stringify(SCRIPT));
   await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '--script', script], limit_turns: 40, limit_dollars: 3, max_working: 50 } });
+  rivals = await create('Rival', { agents_per_task: 3 });
   await stack.startWebui();
   origin = `http://localhost:${stack.port}`;
   browser = await openBrowser();
@@ -248,6 +250,29 @@ test('5,000 changed lines are there within 300 ms', async () => {
   await page.getByText('line 4999 of the big file').waitFor({ state: 'attached' });
 });
 
+test('the terminal keeps up with a flood, and the page with it', async () => {
+  const { agents: [agent] } = await create('Flood');
+  await output(agent, 'the flood begins');
+  await page.goto(`${origin}/agents/${agent}?tab=terminal`);
+  const rows = page.locator('.xterm-rows');
+  await rows.getByText('the flood begins').waitFor();
+  await page.evaluate(() => {
+    window.longest = 0;
+    let last = performance.now();
+    const tick = (at) => {
+      window.longest = Math.max(window.longest, at - last);
+      last = at;
+      requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  });
+  await rows.getByText('the flood has ended').waitFor();
+  const longest = await page.evaluate(() => window.longest);
+  console.log(`# longest time between two frames in the flood: ${longest.toFixed(0)} ms`);
+  assert.ok(longest < 1000 * patience, `${longest} ms`);
+  await stack.ask('agent.stop', { agent });
+});
+
 test('a million lines: quick, small, and any part of them', async () => {
   const { agents: [agent] } = await create('A million');
   await stack.until((e) => e.kind === 'output' && String(e.body.text).includes('last line of all'), 'the flood', 120000, { agent, kinds: ['output'] });
@@ -319,38 +344,38 @@ test('a million lines: quick, small, and any part of them', async () => {
 });
 
 test('agents of a task side by side, their changes compared', async () => {
-  const { id, agents } = await create('Rival', { agents_per_task: 3 });
+  const { id, agents } = rivals;
   for (const agent of agents) await stack.untilState(agent, 'done', 60000);
   await page.goto(`${origin}/tasks/${id}`);
   for (const agent of agents) await page.locator(`[data-rival="${agent}"]`).getByText('Done').waitFor();
   await page.locator('.versus-row .diff-rows').first().waitFor();
   await page.getByLabel('Right').selectOption(String(agents[2]));
   await page.waitForFunction(() => document.querySelectorAll('.versus-row .diff-file').length === 2);
-  assert.deepEqual(agents, [4, 5, 6], 'as the judge knows them');
+  assert.deepEqual(agents, [1, 2, 3], 'as the judge knows them');
   const rival = (agent) => page.locator(`[data-rival="${agent}"]`);
 
   // Advice, with reasons; nothing is done by it.
   await page.getByRole('button', { name: 'Ask for advice' }).click();
-  await page.getByRole('heading', { name: 'Advice: agent 5' }).waitFor();
+  await page.getByRole('heading', { name: 'Advice: agent 2' }).waitFor();
   await page.getByText('It does what was wanted with <b>least</b>.').waitFor();
-  await rival(5).getByText('65 of 100').waitFor();
-  await rival(5).getByText('advised').waitFor();
-  await rival(4).getByText('Reasons for 4.').waitFor();
+  await rival(2).getByText('62 of 100').waitFor();
+  await rival(2).getByText('advised').waitFor();
+  await rival(1).getByText('Reasons for 1.').waitFor();
   assert.equal((await stack.ask('agent.list', { task: id })).agents.length, 3);
 
   // The winner; the others leave the board, and come back.
-  await rival(4).getByRole('button', { name: 'Pick as winner' }).click();
-  await rival(4).getByText('winner').waitFor();
-  await rival(6).getByText('archived').waitFor();
-  await page.getByText('Agent 4 is the winner.').waitFor();
-  assert.deepEqual((await stack.ask('agent.list', { task: id })).agents.map((agent) => agent.id), [4]);
-  assert.equal(await rival(5).getByRole('button', { name: 'Pick as winner' }).getAttribute('aria-disabled'), 'true');
+  await rival(1).getByRole('button', { name: 'Pick as winner' }).click();
+  await rival(1).getByText('winner').waitFor();
+  await rival(3).getByText('archived').waitFor();
+  await page.getByText('Agent 1 is the winner.').waitFor();
+  assert.deepEqual((await stack.ask('agent.list', { task: id })).agents.map((agent) => agent.id), [1]);
+  assert.equal(await rival(2).getByRole('button', { name: 'Pick as winner' }).getAttribute('aria-disabled'), 'true');
   await page.getByRole('button', { name: 'Take it back' }).click();
-  await page.getByText('Agent 4 is the winner.').waitFor({ state: 'detached' });
-  await rival(6).getByText('archived').waitFor({ state: 'detached' });
+  await page.getByText('Agent 1 is the winner.').waitFor({ state: 'detached' });
+  await rival(3).getByText('archived').waitFor({ state: 'detached' });
   assert.equal((await stack.ask('agent.list', { task: id })).agents.length, 3);
   await page.reload();
-  await rival(5).getByText('65 of 100').waitFor();
+  await rival(2).getByText('62 of 100').waitFor();
 
   await page.keyboard.press('j');
   await page.keyboard.press('j');
@@ -420,7 +445,7 @@ async function axe(on, where) {
 }
 
 test('axe finds nothing: dark, light, forced colours, at 200 %, on a phone', async () => {
-  const { id } = (await stack.ask('task.list')).tasks.find(({ title }) => title === 'Rival');
+  const { id } = rivals;
   const { agents: [waiting] } = await create('Be hostile', { permission: 'ask' });
   await stack.untilState(waiting, 'waiting', 60000);
   const found = [];
