@@ -28,15 +28,15 @@ const BESTS = {
 } as const;
 type Best = keyof typeof BESTS;
 
-// Of those that are done and changed something, the least in each figure; a tie is told by
-// nobody.
+// Of those that are done and changed something, the least in each figure; where the next
+// is nearly the same it is told of nobody.
 function bests(agents: readonly Agent[]): Record<Best, number | null> {
   const able = agents.filter((agent) => agent.state === 'done' && agent.added + agent.removed > 0 && agent.tests !== 'failed');
-  const least = (of: (agent: Agent) => number): number | null => {
+  const least = (of: (agent: Agent) => number, margin: number): number | null => {
     const [first, second] = [...able].sort((a, b) => of(a) - of(b));
-    return first && second && of(first) < of(second) ? first.id : null;
+    return first && second && of(first) * 1.1 < of(second) && of(second) - of(first) >= margin ? first.id : null;
   };
-  return { cost: least(BESTS.cost[1]), time: least(BESTS.time[1]), size: least(BESTS.size[1]) };
+  return { cost: least(BESTS.cost[1], 0.005), time: least(BESTS.time[1], 1000), size: least(BESTS.size[1], 2) };
 }
 
 function Mark({ on, best }: { on: boolean; best: Best }) {
