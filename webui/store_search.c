@@ -34,6 +34,8 @@ struct searching {
 	int64_t at, last_id;
 	bool hit; /* the open line is told already */
 	int events;
+
+	struct block blocks[BLOCKS_AT_ONCE]; /* not on a thread's small stack */
 };
 
 /* Tells the line of text[from, to) in which the needle is at `where`. */
@@ -199,7 +201,7 @@ static int enter(
 
 static int search_all(struct store *db, struct searching *s, struct err *e)
 {
-	struct block blocks[BLOCKS_AT_ONCE], at, grows = {0};
+	struct block *blocks = s->blocks, at, grows = {0};
 	struct store_lines lines;
 	bool follows = false;
 	int n;
