@@ -166,6 +166,7 @@ static void *run_closing(void *arg)
 void bus_close(nng_socket s)
 {
 	struct closing *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
 	struct timespec until;
 	pthread_t thread;
 	bool done;
@@ -173,7 +174,10 @@ void bus_close(nng_socket s)
 	if (!c)
 		err_out_of_memory();
 	pthread_mutex_init(&c->mutex, NULL);
-	pthread_cond_init(&c->done_cond, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->done_cond, &attr);
+	pthread_condattr_destroy(&attr);
 	c->socket = s;
 	if (pthread_create(&thread, NULL, run_closing, c) != 0) {
 		nng_close(s);
@@ -181,7 +185,7 @@ void bus_close(nng_socket s)
 		return;
 	}
 	pthread_detach(thread);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += BUS_CLOSE_MS * 1000000L;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;

@@ -187,5 +187,8 @@ int store_request_find(struct store *s, const char *id, char **answer, struct er
 int store_request_save(
 	struct store *s, const char *id, const char *answer, int64_t at_ms, struct err *e);
 int store_requests_purge(struct store *s, int64_t before_ms, struct err *e);
+/* Answers are dated in the order they were given, whatever the clock does: each later than
+ * the one before. The newest's date; 0: there is none. */
+int store_requests_newest(struct store *s, int64_t *at_ms, struct err *e);
 
 #endif

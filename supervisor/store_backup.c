@@ -120,6 +120,20 @@ static void drop_old(const char *folder)
 		free_copies(names, n);
 }
 
+/* Names tell the order in which copies were made, also when the clock was set back. */
+static void next_name(const char *folder, char *out, size_t size)
+{
+	struct dirent **names = NULL;
+	int n = list_copies(folder, &names);
+	int64_t ms = clock_wall_ms(), newest;
+
+	if (n > 0 && sscanf(names[n - 1]->d_name, "tasks-%" SCNd64, &newest) == 1 && newest >= ms)
+		ms = newest + 1;
+	if (n >= 0)
+		free_copies(names, n);
+	snprintf(out, size, NAME_FORMAT, ms);
+}
+
 /* The copy grows under this name; one that was never finished is begun afresh. */
 static int copy_to(const char *path, const char *part, struct err *e)
 {
@@ -138,7 +152,7 @@ int store_backup(const char *path, char *made, struct err *e)
 	char folder[PATHS_MAX], part[PATHS_MAX], name[64];
 
 	store_backup_folder(path, folder);
-	snprintf(name, sizeof name, NAME_FORMAT, clock_wall_ms());
+	next_name(folder, name, sizeof name);
 	if (paths_mkdirs(folder, 0700, e) < 0 || join(part, folder, "unfinished", e) < 0 ||
 		join(made, folder, name, e) < 0)
 		return -1;

@@ -302,11 +302,24 @@ int store_request_find(struct store *s, const char *id, char **answer, struct er
 int store_request_save(
 	struct store *s, const char *id, const char *answer, int64_t at_ms, struct err *e)
 {
-	return store_exec(s, e, "INSERT OR REPLACE INTO requests(id,answer,at) VALUES(?,?,?)",
+	return store_exec(s, e,
+		"INSERT OR REPLACE INTO requests(id,answer,at) VALUES(?,?,"
+		"max(?,coalesce((SELECT max(at)+1 FROM requests),0)))",
 		"ssi", id, answer, at_ms);
 }
 
 int store_requests_purge(struct store *s, int64_t before_ms, struct err *e)
 {
 	return store_exec(s, e, "DELETE FROM requests WHERE at<?", "i", before_ms);
+}
+
+int store_requests_newest(struct store *s, int64_t *at_ms, struct err *e)
+{
+	sqlite3_stmt *q = store_query(s, e, "SELECT coalesce(max(at),0) FROM requests", "");
+	int got = q ? store_step(s, q, e) : -1;
+
+	*at_ms = got == 1 ? sqlite3_column_int64(q, 0) : 0;
+	if (got == 1)
+		sqlite3_reset(q);
+	return got < 0 ? -1 : 0;
 }

@@ -436,7 +436,7 @@ static void sweep_left(struct supervisor *s, const struct left *left)
 static int take_up_left(struct supervisor *s, const struct left *left, struct err *e)
 {
 	struct member *m;
-	int64_t started;
+	int64_t started, newest;
 	size_t i;
 	bool alive;
 	int pid;
@@ -444,7 +444,9 @@ static int take_up_left(struct supervisor *s, const struct left *left, struct er
 	if (store_agents_load(s->store, load_row, s, e) < 0 || tx_begin(s, true, e) < 0)
 		return -1;
 	/* Also the proof, before anything else, that the disk takes a write. */
-	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, e) < 0) {
+	if (store_requests_newest(s->store, &newest, e) < 0 ||
+		store_requests_purge(
+			s->store, newest - SUPERVISOR_KEEP_ANSWERS_H * SUPERVISOR_HOUR_MS, e) < 0) {
 		tx_rollback(s);
 		return -1;
 	}
@@ -479,6 +481,17 @@ static int take_up(struct supervisor *s, struct err *e)
 	return done;
 }
 
+/* What is a day old by hours that we have seen pass: a clock that is set makes no answer
+ * older, and one that somebody may still ask for again stays. */
+static int purge_answers(struct supervisor *s, struct err *e)
+{
+	int64_t *mark = &s->answers_ms[s->hours++ % SUPERVISOR_KEEP_ANSWERS_H], old = *mark;
+
+	if (store_requests_newest(s->store, mark, e) < 0)
+		return -1;
+	return store_requests_purge(s->store, old, e);
+}
+
 static void on_hour(uv_timer_t *t)
 {
 	struct supervisor *s = t->data;
@@ -489,8 +502,7 @@ static void on_hour(uv_timer_t *t)
 	reclaim_mirrors(s);
 	if (store_begin(s->store, false, &e) < 0)
 		return;
-	if (store_requests_purge(s->store, clock_wall_ms() - SUPERVISOR_KEEP_ANSWERS_MS, &e) < 0 ||
-		store_commit(s->store, &e) < 0)
+	if (purge_answers(s, &e) < 0 || store_commit(s->store, &e) < 0)
 		store_rollback(s->store);
 }
 

@@ -32,7 +32,7 @@
 #define SUPERVISOR_COMPLAIN_MS 5000
 #define SUPERVISOR_LINGER_MS 100 /* lets the last answer leave */
 #define SUPERVISOR_HOUR_MS (3600 * 1000)
-#define SUPERVISOR_KEEP_ANSWERS_MS (24LL * 3600 * 1000)
+#define SUPERVISOR_KEEP_ANSWERS_H 24
 
 struct call;
 
@@ -72,6 +72,10 @@ struct supervisor {
 	int64_t webui_started;
 
 	int64_t refused_ms; /* when a refusal of the disk was last told */
+
+	/* The newest answer's date at each of the last hours: those before are purged. */
+	int64_t answers_ms[SUPERVISOR_KEEP_ANSWERS_H];
+	unsigned hours;
 
 	uv_timer_t kick_timer, down_timer, hour_timer, disk_timer;
 	uv_signal_t signals[3];

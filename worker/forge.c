@@ -399,8 +399,7 @@ static void on_response(void *arg, const struct http_response *r, const struct e
 		limits.status = r->status;
 		limits.retry_after_ms = r->retry_after_ms;
 		limits.rate_remaining = r->rate_remaining;
-		if (r->rate_reset_wall_ms >= 0)
-			limits.rate_reset_in_ms = r->rate_reset_wall_ms - clock_wall_ms();
+		limits.rate_reset_in_ms = r->rate_reset_in_ms;
 	} else {
 		snprintf(reason, sizeof reason, "%.300s", failure->text);
 	}

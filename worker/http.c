@@ -141,6 +141,17 @@ int64_t http_retry_after(const char *value, int64_t wall_ms)
 	return ms < HTTP_RETRY_AFTER_MAX_MS ? ms : HTTP_RETRY_AFTER_MAX_MS;
 }
 
+/* What the server takes for now: its points in time are meant by its clock, not ours. */
+static int64_t server_now_ms(CURL *easy)
+{
+	struct curl_header *found;
+	time_t at = -1;
+
+	if (curl_easy_header(easy, "date", 0, CURLH_HEADER, -1, &found) == CURLHE_OK)
+		at = curl_getdate(found->value, NULL);
+	return at < 0 ? clock_wall_ms() : (int64_t)at * 1000;
+}
+
 static int64_t retry_after(CURL *easy)
 {
 	struct curl_header *found;
@@ -150,7 +161,7 @@ static int64_t retry_after(CURL *easy)
 		return ms < HTTP_RETRY_AFTER_MAX_MS ? ms : HTTP_RETRY_AFTER_MAX_MS;
 	if (curl_easy_header(easy, "retry-after", 0, CURLH_HEADER, -1, &found) != CURLHE_OK)
 		return -1;
-	return http_retry_after(found->value, clock_wall_ms());
+	return http_retry_after(found->value, server_now_ms(easy));
 }
 
 static void fill_failure(const struct http_call *c, CURLcode code, struct err *e)
@@ -211,7 +222,9 @@ static void finish(struct http_call *c, CURLcode code)
 		r.status = (int)status;
 		r.retry_after_ms = retry_after(c->easy);
 		r.rate_remaining = number_header(c->easy, "x-ratelimit-remaining");
-		r.rate_reset_wall_ms = reset < 0 ? -1 : reset * 1000;
+		r.rate_reset_in_ms = reset < 0 ? -1 : reset * 1000 - server_now_ms(c->easy);
+		if (reset >= 0 && r.rate_reset_in_ms < 0)
+			r.rate_reset_in_ms = 0;
 		if (curl_easy_header(c->easy, "x-oauth-scopes", 0, CURLH_HEADER, -1, &scopes) ==
 			CURLHE_OK)
 			scope_text = strdup(scopes->value);

@@ -30,10 +30,10 @@ struct http_response {
 	int status;
 	const char *body; /* NUL-terminated, borrowed */
 	size_t body_len;
-	int64_t retry_after_ms;	    /* from Retry-After (seconds or date); -1 if none */
-	int64_t rate_remaining;	    /* x-ratelimit-remaining; -1 if none */
-	int64_t rate_reset_wall_ms; /* x-ratelimit-reset; -1 if none */
-	const char *scopes;	    /* x-oauth-scopes; NULL if none */
+	int64_t retry_after_ms;	  /* from Retry-After (seconds or date); -1 if none */
+	int64_t rate_remaining;	  /* x-ratelimit-remaining; -1 if none */
+	int64_t rate_reset_in_ms; /* x-ratelimit-reset, from the server's own now; -1 if none */
+	const char *scopes;	  /* x-oauth-scopes; NULL if none */
 };
 
 /* Exactly one of response and e is set. ERR_UNAVAILABLE: connect, timeout;

@@ -1,7 +1,7 @@
 // The figures of speed and memory, printed with the floors of this machine and the bars
 // beside them. Nothing here gates: it prints what it measured.
 //
-//   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [start] [aider]
+//   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [restart] [start] [ingest] [writes] [aider]
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { restart } from './restart.mjs';
+import { store } from './store.mjs';
 import { build, makeRepository, root, run, sampleRepository, startPracticeModel, startStack, support } from '../support/stack.mjs';
 
 const wanted = new Set(process.argv.slice(2));
@@ -136,27 +138,6 @@ async function memory() {
   await stack.stop();
 }
 
-// --- A8: start-up ---
-
-async function start() {
-  const times = [];
-  for (let i = 0; i < 5; i++) {
-    const stack = await startStack({ supervisor: false });
-    const began = process.hrtime.bigint();
-    const supervisor = stack.spawnProgram('100x-supervisor', []);
-    await Promise.all([stack.startWebui(), new Promise((resolve, reject) => {
-      supervisor.ended.then(() => reject(new Error(supervisor.log)));
-      resolve();
-    })]);
-    await new Promise((resolve, reject) => http.get({ port: stack.port, path: '/', headers: { host: `localhost:${stack.port}` } },
-      (r) => (r.statusCode === 200 ? r.resume().on('end', resolve) : reject(new Error(`HTTP ${r.statusCode}`)))).on('error', reject));
-    times.push(Number(process.hrtime.bigint() - began) / 1e6);
-    await stack.stop();
-  }
-  times.sort((a, b) => a - b);
-  report('A8 exec to first HTTP 200, supervisor and webui (median of 5)', ms(times[2]), '<= 50 ms', 'includes the start of both from Node; upstream 0.20 s for flask alone');
-}
-
 // --- one real aider ---
 
 async function aider() {
@@ -206,6 +187,7 @@ title('Measured                                                                 
 if (want('idle')) for (const [agents, turns] of [[1, 100], [10, 60], [100, 15]]) await idle(agents, turns);
 if (want('latency')) await latency(10, 10, 100, 10);
 if (want('memory')) await memory();
-if (want('start')) await start();
+if (want('restart')) await restart({ report, quantile, ms });
+await store({ report, ms }, want);
 if (want('aider')) await aider();
 if (process.env.BENCH_JSON) await writeFile(process.env.BENCH_JSON, JSON.stringify(rows, null, 1));

@@ -122,7 +122,7 @@ class Stack {
   }
 
   spawnProgram(name, args) {
-    const child = spawn(program(name), ['--state-dir', this.stateDir, '--run-dir', this.runDir, ...args],
+    const child = spawn(this.bin ? path.join(this.bin, name) : program(name), ['--state-dir', this.stateDir, '--run-dir', this.runDir, ...args],
       { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     child.log = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => {
@@ -239,7 +239,7 @@ class Stack {
   }
 }
 
-// options: env (added), practice (port of a practice model), agentCommand (array),
+// options: env (added), bin (a folder to take the programs from), practice (port of a practice model), agentCommand (array),
 // supervisor: false to start none yet.
 export async function startStack(options = {}) {
   const dir = await mkdtemp(path.join(tmpdir(), '100x-test-'));
@@ -259,6 +259,7 @@ export async function startStack(options = {}) {
     env.OPENAI_API_KEY = 'practice-key-of-the-test';
   }
   const stack = new Stack(dir, env);
+  stack.bin = options.bin;
   if (options.supervisor !== false) {
     await stack.startSupervisor();
     if (options.practice) {

@@ -101,9 +101,31 @@ static void only_the_newest_copies_are_kept(void **state)
 	store_close(s);
 	for (int i = 0; i < STORE_BACKUPS_KEPT + 3; i++) {
 		assert_int_equal(store_backup(path, made, &e), 0);
-		usleep(2000); /* a copy is named by its millisecond */
 	}
 	assert_int_equal(copies(), STORE_BACKUPS_KEPT);
+}
+
+/* The clock was years ahead when a copy was made: those after it are newer all the same. */
+static void the_newest_is_the_last_made_whatever_the_clock(void **state)
+{
+	char ahead[PATHS_MAX], copies_in[PATHS_MAX], copy[PATHS_MAX];
+	struct err e;
+	struct store *s = store_open(path, &e);
+
+	(void)state;
+	assert_int_equal(store_backup(path, made, &e), 0);
+	snprintf(ahead, sizeof ahead, "%.900s/tasks-4102444800000.db",
+		store_backup_folder(path, copies_in));
+	assert_int_equal(rename(made, ahead), 0);
+	for (int i = 0; i < STORE_BACKUPS_KEPT; i++) {
+		add_event(s);
+		assert_int_equal(store_backup(path, made, &e), 0);
+	}
+	assert_int_equal(access(ahead, F_OK), -1);
+	assert_int_equal(copies(), STORE_BACKUPS_KEPT);
+	assert_int_equal(store_backup_newest(path, copy, &e), 0);
+	assert_string_equal(copy, made);
+	store_close(s);
 }
 
 static void a_damaged_store_is_refused_and_the_copy_offered(void **state)
@@ -180,6 +202,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_copy_is_made_beside_an_open_store, make, tear),
 		cmocka_unit_test_setup_teardown(only_the_newest_copies_are_kept, make, tear),
+		cmocka_unit_test_setup_teardown(
+			the_newest_is_the_last_made_whatever_the_clock, make, tear),
 		cmocka_unit_test_setup_teardown(
 			a_damaged_store_is_refused_and_the_copy_offered, make, tear),
 		cmocka_unit_test_setup_teardown(without_a_good_copy_nothing_is_changed, make, tear),

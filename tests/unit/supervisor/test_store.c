@@ -379,8 +379,11 @@ static void test_requests_and_config(void **state)
 {
 	struct store *s = open_store(state);
 	_cleanup_free_ char *answer = NULL;
+	int64_t newest;
 	struct err e;
 
+	assert_int_equal(store_requests_newest(s, &newest, &e), 0);
+	assert_int_equal(newest, 0);
 	assert_int_equal(store_begin(s, true, &e), 0);
 	assert_int_equal(store_request_save(s, "abc", "q {}", 100, &e), 0);
 	assert_int_equal(store_config_general(s, "max_working", "3", &e), 0);
@@ -392,6 +395,10 @@ static void test_requests_and_config(void **state)
 	assert_int_equal(json_int(json_get(config, "general"), "max_working", 0), 3);
 	assert_string_equal(json_str(json_get(config, "models"), "aider", ""), "openai/\"x");
 	assert_int_equal(store_begin(s, false, &e), 0);
+	/* Later is later, also when the clock was set back. */
+	assert_int_equal(store_request_save(s, "def", "q {}", 50, &e), 0);
+	assert_int_equal(store_requests_newest(s, &newest, &e), 0);
+	assert_int_equal(newest, 101);
 	assert_int_equal(store_requests_purge(s, 101, &e), 0);
 	assert_int_equal(store_commit(s, &e), 0);
 	free(take_ptr(answer));
