@@ -9,16 +9,15 @@ void heartbeat_init(struct heartbeat *h)
 	h->working = h->waiting = -1;
 }
 
+/* With the state in it: who listens may have begun after the last change. */
 static void on_beat(uv_timer_t *t)
 {
 	struct heartbeat *h = t->data;
+	const char *what = h->ready ? "WATCHDOG=1" : "READY=1";
 
-	if (!h->ready)
-		notify_send(&h->notify, "READY=1\nSTATUS=%d working, %d waiting\n",
-			h->working < 0 ? 0 : h->working, h->waiting < 0 ? 0 : h->waiting);
 	h->ready = true;
-	if (h->notify.watchdog_ms)
-		notify_send(&h->notify, "WATCHDOG=1");
+	notify_send(&h->notify, "%s\nSTATUS=%d working, %d waiting", what,
+		h->working < 0 ? 0 : h->working, h->waiting < 0 ? 0 : h->waiting);
 }
 
 void heartbeat_ready(struct heartbeat *h, uv_loop_t *loop)

@@ -362,10 +362,10 @@ static void heed_limits(struct forge *f, const struct http_response *r)
 {
 	int64_t reset_ms;
 
-	if (!r || r->rate_remaining != 0 || r->rate_reset_wall_ms < 0)
+	if (!r || r->rate_remaining != 0 || r->rate_reset_in_ms < 0)
 		return;
-	reset_ms = r->rate_reset_wall_ms - clock_wall_ms() + 1000;
-	if (reset_ms > 0 && reset_ms <= FORGE_WAIT_MAX_MS)
+	reset_ms = r->rate_reset_in_ms + 1000;
+	if (reset_ms <= FORGE_WAIT_MAX_MS)
 		pace_close(f->pace, reset_ms);
 }
 

@@ -154,14 +154,15 @@ static int64_t server_now_ms(CURL *easy)
 
 static int64_t retry_after(CURL *easy)
 {
+	/* Asked first: the next header that is asked for takes the place of the one before. */
+	int64_t now_ms = server_now_ms(easy), ms = number_header(easy, "retry-after-ms");
 	struct curl_header *found;
-	int64_t ms = number_header(easy, "retry-after-ms");
 
 	if (ms >= 0)
 		return ms < HTTP_RETRY_AFTER_MAX_MS ? ms : HTTP_RETRY_AFTER_MAX_MS;
 	if (curl_easy_header(easy, "retry-after", 0, CURLH_HEADER, -1, &found) != CURLHE_OK)
 		return -1;
-	return http_retry_after(found->value, server_now_ms(easy));
+	return http_retry_after(found->value, now_ms);
 }
 
 static void fill_failure(const struct http_call *c, CURLcode code, struct err *e)
