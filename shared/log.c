@@ -2,12 +2,14 @@
 #include "shared/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,11 +18,15 @@
 
 #define LOG_TEXT_BYTES 4096
 #define LOG_SECRET_MIN 8
+#define LOG_LOOK_LINES 32 /* between two looks how long the file is */
 
 static struct {
 	pthread_mutex_t mutex;
 	const char *program;
 	enum log_level level;
+	long long limit; /* of the file's bytes; 0: none */
+	char folder[4096];
+	unsigned lines;
 	size_t secrets;
 	struct {
 		char *text;
@@ -41,6 +47,45 @@ void log_init(const char *program)
 		if (strcmp(wanted, level_words[i]) == 0)
 			the_log.level = (enum log_level)i;
 	pthread_mutex_unlock(&the_log.mutex);
+}
+
+void log_limit(const char *folder, long long bytes)
+{
+	_cleanup_free_ char *real = realpath(folder, NULL);
+
+	pthread_mutex_lock(&the_log.mutex);
+	the_log.limit = real ? bytes : 0;
+	snprintf(the_log.folder, sizeof(the_log.folder), "%s/", real ? real : "");
+	pthread_mutex_unlock(&the_log.mutex);
+}
+
+/* Looked at now and then; the mutex is held. What fails leaves the file as it is. */
+static void turn_over(void)
+{
+	char path[4096], old[4096 + 4];
+	struct stat st, now;
+	ssize_t n;
+	int fd;
+
+	if (the_log.limit == 0 || ++the_log.lines % LOG_LOOK_LINES != 0 ||
+		fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode) ||
+		st.st_size <= the_log.limit)
+		return;
+	n = readlink("/proc/self/fd/2", path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	if (strncmp(path, the_log.folder, strlen(the_log.folder)) != 0)
+		return;
+	snprintf(old, sizeof(old), "%s.1", path);
+	if (rename(path, old) < 0)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	/* The supervisor's stdout is its log too. */
+	if (fstat(STDOUT_FILENO, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev)
+		dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
 }
 
 static bool text_char(unsigned char c)
@@ -186,6 +231,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 		tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 		(int)(now.tv_nsec / 1000000), level_words[level], the_log.program, (int)getpid());
 	n = hide(text, n, hidden, sizeof(hidden));
+	turn_over();
 	pthread_mutex_unlock(&the_log.mutex);
 	if (head < 0)
 		return;

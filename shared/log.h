@@ -12,6 +12,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* program: static string such as "supervisor". Level from HUNDREDX_LOG
  * (debug|info|warn|error), default info. */
 void log_init(const char *program);
+/* From now on stderr, if it is a file in folder (copied), is renamed to <its path>.1 and begun
+ * afresh when it is longer than bytes. By one process for each file. */
+void log_limit(const char *folder, long long bytes);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)

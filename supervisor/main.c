@@ -8,6 +8,7 @@
 #include "shared/log.h"
 #include "supervisor/supervisor.h"
 
+#define LOG_MAX (4 * 1024 * 1024) /* then it is set aside as .1 */
 #define EXIT_FOR_GOOD 100
 #define EXIT_FOR_NOW 111
 
@@ -18,6 +19,12 @@ static const char usage[] =
 	"Keeps the agents: queue, workers, store. Runs in the foreground; `100x up` starts it\n"
 	"in the background. SIGTERM suspends the agents and ends it. --restore-backup first puts\n"
 	"the newest good copy of the store in its place and keeps the damaged file beside it.\n";
+
+static int limit_log(const struct paths *p)
+{
+	log_limit(p->state_dir, LOG_MAX);
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -65,7 +72,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "100x-supervisor: unexpected argument %s\n%s", argv[optind], usage);
 		return EXIT_FOR_GOOD;
 	}
-	if (paths_init(&paths, state_dir, run_dir, &e) < 0 ||
+	if (paths_init(&paths, state_dir, run_dir, &e) < 0 || limit_log(&paths) < 0 ||
 		supervisor_run(&paths, restore, &e) < 0) {
 		log_error("%s", e.text);
 		fflush(NULL);

@@ -14,6 +14,7 @@
 #include "webui/pulse.h"
 #include "webui/site.h"
 
+#define LOG_MAX (4 * 1024 * 1024) /* then it is set aside as .1 */
 #define PORT_DEFAULT 5000
 #define GREET_MS 1000  /* a supervisor that came after us is told within this */
 #define STOP_SECONDS 3 /* then the process ends whatever a handler waits for */
@@ -205,6 +206,12 @@ static int serve(const struct options *o, const struct paths *p, struct err *e)
 	return server ? 0 : -1;
 }
 
+static int limit_log(const struct paths *p)
+{
+	log_limit(p->state_dir, LOG_MAX);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {0};
@@ -216,7 +223,7 @@ int main(int argc, char **argv)
 	if (said > 0)
 		return 0;
 	if (said < 0 || paths_init(&p, o.state_dir, o.run_dir, &e) < 0 || paths_make(&p, &e) < 0 ||
-		serve(&o, &p, &e) < 0) {
+		limit_log(&p) < 0 || serve(&o, &p, &e) < 0) {
 		fprintf(stderr, "100x-webui: %s\n", e.text);
 		return said < 0 ? 2 : 1;
 	}

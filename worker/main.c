@@ -11,6 +11,7 @@
 #include "worker/errand.h"
 #include "worker/worker.h"
 
+#define WORKER_LOG_MAX (1024 * 1024) /* then it is set aside as .1 */
 #define EXIT_PERMANENT 100
 
 static const char usage[] =
@@ -80,6 +81,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 int main(int argc, char **argv)
 {
 	struct arguments a = {0};
+	char folder[PATHS_MAX];
 	struct paths paths;
 	struct err e;
 	int code;
@@ -94,6 +96,8 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		return EXIT_PERMANENT;
 	}
+	if (!a.errand) /* whose stderr is the supervisor's */
+		log_limit(paths_agent(&paths, a.agent, "", folder), WORKER_LOG_MAX);
 	/* One thread of ours allocates much; what one huge line took goes back to the
 	 * system. */
 	mallopt(M_ARENA_MAX, 1);

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/log.h"
@@ -123,6 +125,44 @@ static void keeps_a_bounded_number(void **state)
 	assert_string_equal(text, "number-000127");
 }
 
+static long size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (long)st.st_size : -1;
+}
+
+static void begins_afresh(void **state)
+{
+	char folder[] = "/tmp/100x-log-XXXXXX", path[64], old[64], other[64];
+	int before = dup(STDERR_FILENO), fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/a.log", folder);
+	snprintf(old, sizeof(old), "%s/a.log.1", folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	log_limit("/tmp/100x-no-such-folder", 4000);
+	for (int i = 0; i < 200; i++)
+		log_info("line %d of many that tell the same", i);
+	assert_true(size_of(path) > 8000); /* not of ours: left alone */
+	log_limit(folder, 4000);
+	for (int i = 0; i < 1000; i++)
+		log_info("line %d of many that tell the same", i);
+	log_limit("", 0);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	assert_in_range(size_of(path), 0, 8000);
+	assert_in_range(size_of(old), 4000, 8000);
+	snprintf(other, sizeof(other), "%s/a.log.1.1", folder);
+	assert_int_equal(size_of(other), -1);
+	unlink(path);
+	unlink(old);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +170,7 @@ int main(void)
 		cmocka_unit_test(escapes_foreign_bytes),
 		cmocka_unit_test(hides_secrets),
 		cmocka_unit_test(keeps_a_bounded_number),
+		cmocka_unit_test(begins_afresh),
 	};
 
 	unsetenv("HUNDREDX_LOG");
