@@ -8,6 +8,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { deadline } from '../support/stack.mjs';
+import { Browser, checkBrowser } from './browser.mjs';
 import { check, checkAfterwards, checkDatabase } from './check.mjs';
 import { ENDED, randomFrom, World } from './world.mjs';
 
@@ -84,33 +86,57 @@ async function killMachine(world, run) {
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: killing ${(t1 - t0).toFixed(0)} ms, answers after ${took.toFixed(0)} ms, check ${(performance.now() - t2).toFixed(0)} ms`);
 }
 
-async function tellSomeone(world, random, run) {
+// What a person does meanwhile: mostly says something, now and then pauses or stops an agent.
+async function interfere(world, random, run) {
   if (!run.active.length) return;
   const agent = random.of(run.active);
-  const text = `word ${run.told.length + 1}`;
+  const what = random.next();
   try {
-    await world.stack.ask('agent.tell', { agent, text });
-    run.told.push({ agent, text });
+    if (what < 0.7) {
+      const text = `word ${run.told.length + 1}`;
+      await world.stack.ask('agent.tell', { agent, text });
+      run.told.push({ agent, text });
+    } else if (what < 0.9) {
+      await world.stack.ask('agent.pause', { agent });
+    } else {
+      await world.stack.ask('agent.stop', { agent });
+      run.stopped.push({ agent, at: (await world.stack.ask('status')).last_event });
+    }
   } catch (error) {
     if (!['conflict', 'not_found', 'limit'].includes(error.kind)) throw error;
   }
 }
 
+// Who was told to stop does so, also over the death of whoever was told; only what was
+// about to begin in that moment may still do.
+function checkStopped(stopped, rows, events, problems) {
+  for (const { agent, at } of stopped) {
+    const turns = events.filter((e) => e.id > at && e.subject === agent && e.kind === 'turn' && e.body.phase === 'started');
+    if (turns.length > 1) problems.push(`agent ${agent}: ${turns.length} turns began after it was stopped`);
+  }
+  for (const row of rows) {
+    if (row.state === 'stopped' && !stopped.some(({ agent }) => agent === row.id)) problems.push(`agent ${row.id} is stopped, and nobody asked for it`);
+  }
+}
+
 // Runs until `kills` have died or `minutes` are over. Answers { problems, … }.
 // machine: every kill takes all processes at once.
-export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false }) {
+// shared: servers of several worlds (World.openShared).
+export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false, shared }) {
   const random = randomFrom(seed);
-  const run = { over: false, kills: 0, active: [], answers: [], told: [], problems: [] };
-  const world = await World.start({ maxWorking: agents, turnMs });
+  const run = { over: false, kills: 0, active: [], answers: [], told: [], stopped: [], problems: [] };
+  const world = await World.start({ maxWorking: agents, turnMs, shared });
+  let browser;
   try {
     await world.up();
     await world.webuiAnswers();
+    browser = new Browser(world.port, path.join(world.stack.stateDir, 'webui.token'));
     const feeding = feed(world, agents, randomFrom(seed + 1), run);
     const end = Date.now() + minutes * 60000;
     feeding.catch((error) => { run.failure = error; });
     while (run.kills < kills && Date.now() < end && !run.failure) {
       await pause(random.below(gapMs));
-      if (random.next() < 0.3) await tellSomeone(world, random, run);
+      if (random.next() < 0.4) await interfere(world, random, run);
       if (machine) await killMachine(world, run);
       else await killOne(world, random, run);
     }
@@ -118,14 +144,19 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
     await feeding;
     await world.settle(90000);
     const { problems, rows, events } = await check(world, run.told);
+    checkStopped(run.stopped, rows, events, problems);
+    await deadline(browser.reaches(events.at(-1).id), 20000, 'the browser to have everything').catch((error) => problems.push(error.message));
+    checkBrowser(browser, events, problems);
+    browser.stop();
     await world.down();
     problems.push(...run.problems, ...world.problems, ...checkAfterwards(world));
     const states = {};
     for (const row of rows) states[row.state] = (states[row.state] ?? 0) + 1;
     return { problems, states, events: events.length, seen: world.listener.seen.length, killed: world.kills,
-      kills: run.kills, told: run.told.length, answers: run.answers.sort((a, b) => a - b),
-      reasons: rows.filter((r) => r.state !== 'done').map((r) => `${r.id} ${r.state}: ${r.reason}`) };
+      kills: run.kills, told: run.told.length, streams: browser.streams, answers: run.answers.sort((a, b) => a - b),
+      reasons: rows.filter((r) => !['done', 'stopped'].includes(r.state)).map((r) => `${r.id} ${r.state}: ${r.reason}`) };
   } finally {
+    browser?.stop();
     await world.close();
   }
 }
@@ -133,7 +164,7 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
 export function describe(seed, result) {
   const at = (q) => result.answers[Math.min(result.answers.length - 1, Math.floor(result.answers.length * q))]?.toFixed(0);
   return `seed ${seed}: ${result.kills} kills ${JSON.stringify(result.killed)}, agents ${JSON.stringify(result.states)}, `
-    + `${result.events} events (${result.seen} seen live), ${result.told} messages, `
+    + `${result.events} events (${result.seen} seen live, ${result.streams} streams of the browser), ${result.told} messages, `
     + `answers within p50 ${at(0.5)} p99 ${at(0.99)} most ${at(1)} ms`;
 }
 

@@ -1,39 +1,70 @@
 // Kills in numbers: 300 of one process each, 200 of the whole machine, and a supervisor that
-// dies over twenty agents in the middle of their turns. CHAOS_SEED, CHAOS_KILLS and
-// CHAOS_MACHINE_KILLS override; the seed of a run is printed.
-import { test } from 'node:test';
+// dies over twenty agents in the middle of their turns, the second time for a newer one.
+// Several worlds are broken side by side. The seeds are fixed, so that a run is like the one
+// before; CHAOS_SEED is another beginning, CHAOS_KILLS and CHAOS_MACHINE_KILLS other numbers.
+import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { patience } from '../support/stack.mjs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { program, root } from '../support/stack.mjs';
 import { chaos, describe } from './chaos.mjs';
 import { check, checkAfterwards } from './check.mjs';
 import { World } from './world.mjs';
 
 const ANSWER_MS = 1000;
-const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1000000);
+const WORLDS = 2;
+const first = Number(process.env.CHAOS_SEED ?? 1);
 const amount = (name, otherwise) => Number(process.env[name] ?? otherwise);
 
-function assertWell(t, result, kills) {
-  t.diagnostic(describe(seed, result));
-  assert.deepEqual(result.problems, []);
+let shared;
+
+before(async () => { shared = await World.openShared(); });
+after(() => World.closeShared(shared));
+
+function assertWell(t, result, kills, kinds) {
+  t.diagnostic(describe(result.seed, result));
+  assert.deepEqual(result.problems, [], `seed ${result.seed}`);
   assert.equal(result.kills, kills);
-  assert.deepEqual(Object.keys(result.states), ['done'], result.reasons.join('\n'));
-  const late = result.answers.filter((ms) => ms > ANSWER_MS * patience);
-  assert.deepEqual(late, [], 'the service answers within a second of each kill');
+  assert.deepEqual(Object.keys(result.killed).sort(), kinds);
+  assert.deepEqual(result.reasons, [], `seed ${result.seed}`);
+  const late = result.answers.filter((ms) => ms > ANSWER_MS);
+  assert.deepEqual(late, [], `seed ${result.seed}: the service answers within a second of each kill`);
+}
+
+async function worlds(t, offset, kills, kinds, options) {
+  const each = Math.ceil(kills / WORLDS);
+  const seeds = Array.from({ length: WORLDS }, (_, i) => first + offset + i);
+  t.diagnostic(`seeds ${seeds}`);
+  const results = await Promise.allSettled(seeds.map(async (seed) => ({ seed, ...(await chaos({ ...options, seed, kills: each, shared })) })));
+  for (const [i, { reason }] of results.entries()) if (reason) throw new Error(`seed ${seeds[i]}: ${reason.message}`, { cause: reason });
+  for (const { value } of results) assertWell(t, value, each, kinds);
 }
 
 test('random kills of single processes lose, double and leave nothing', async (t) => {
-  const kills = amount('CHAOS_KILLS', 300);
-  assertWell(t, await chaos({ seed, kills, gapMs: 500 }), kills);
+  await worlds(t, 0, amount('CHAOS_KILLS', 300), ['coder', 'errand', 'supervisor', 'webui', 'worker'], { gapMs: 500 });
 });
 
 test('kills of the whole machine lose, double and leave nothing', async (t) => {
-  const kills = amount('CHAOS_MACHINE_KILLS', 200);
-  assertWell(t, await chaos({ seed, kills, machine: true, turnMs: 200, gapMs: 450 }), kills);
+  await worlds(t, 100, amount('CHAOS_MACHINE_KILLS', 200), ['all'], { machine: true, turnMs: 100, gapMs: 450 });
 });
 
-test('twenty agents in the middle of a turn keep it over two deaths of the supervisor', async (t) => {
-  const world = await World.start({ maxWorking: 20, webui: false, script: { turns: [{ steps: [
-    { text: 'started\n' }, { silence_ms: 6000 * patience }, { write: { path: 'done.txt', text: 'done\n' } }, { commit: 'Done' }] }] } });
+// The programs of a later version, in another folder.
+function laterPrograms(folder) {
+  const version = readFileSync(path.join(root, 'VERSION'), 'utf8').trim();
+  const later = version.replace(/\d$/, (digit) => String((Number(digit) + 1) % 10));
+  mkdirSync(folder);
+  for (const name of ['100x-supervisor', '100x-worker', '100x-webui']) {
+    cpSync(program(name), path.join(folder, name));
+    const bytes = readFileSync(path.join(folder, name), 'latin1').replaceAll(`${version}\0`, `${later}\0`);
+    writeFileSync(path.join(folder, name), bytes, 'latin1');
+  }
+  return { version, later };
+}
+
+test('twenty agents in the middle of a turn keep it over the death and an upgrade of the supervisor', async (t) => {
+  const LINES = 250;
+  const world = await World.start({ shared, maxWorking: 20, webui: false, script: { turns: [{ steps: [
+    { text: 'started\n' }, { flood: { lines: LINES, size: 60, rate: 50 } }, { write: { path: 'done.txt', text: 'done\n' } }, { commit: 'Done' }] }] } });
   try {
     await world.up();
     const agents = await world.create(20, { test_command: '' });
@@ -41,20 +72,30 @@ test('twenty agents in the middle of a turn keep it over two deaths of the super
     await world.stack.until((e) => e.kind === 'output' && e.body.text.includes('started') && started.add(e.subject).size === 20, 'all turns to start', 60000);
     const { worker, coder } = world.processes();
     assert.equal(coder.length, 20);
-    for (let death = 0; death < 2; death++) {
+    const folder = path.join(world.dir, 'later');
+    const { version, later } = laterPrograms(folder);
+    for (const upgrade of [false, true]) {
       const { supervisor } = world.stack;
+      if (upgrade) world.stack.bin = folder;
       supervisor.kill('SIGKILL');
       await supervisor.ended;
-      t.diagnostic(`answers ${(await world.answers()).toFixed(0)} ms after the death`);
+      const took = await world.answers();
+      t.diagnostic(`${upgrade ? 'a newer one' : 'the same'} answers ${took.toFixed(0)} ms after the death`);
+      assert.ok(took <= ANSWER_MS, `answers after ${took} ms`);
+      assert.equal((await world.stack.ask('status')).version, upgrade ? later : version);
       const rows = await world.agents();
       assert.deepEqual(rows.map((row) => row.pid).sort(), [...worker].sort(), 'all are adopted');
-      assert.ok(rows.every((row) => row.state === 'working'));
+      assert.ok(rows.every((row) => row.state === 'working'), 'in the middle of their turns');
     }
     assert.deepEqual(world.processes().coder, coder);
     const rows = await world.settle(60000);
     assert.deepEqual(rows.map((row) => [row.state, row.turn, row.epoch]), agents.map(() => ['done', 1, 1]));
     const { problems, events } = await check(world);
     assert.equal(events.filter((e) => e.kind === 'turn' && e.body.phase === 'started').length, 20);
+    for (const agent of agents) {
+      const said = events.filter((e) => e.subject === agent && e.kind === 'output').map((e) => e.body.text).join('');
+      assert.deepEqual([...said.matchAll(/(\d+) ns=/g)].map((m) => Number(m[1])), Array.from({ length: LINES }, (_, i) => i), `each line of agent ${agent} once, in order`);
+    }
     await world.down();
     assert.deepEqual([...problems, ...world.problems, ...checkAfterwards(world)], []);
   } finally {

@@ -214,8 +214,10 @@ export class World {
     this.stack.supervisor = this.spawn('100x-supervisor', [], () => this.keepSupervisor());
   }
 
+  // withoutWebui: it stays dead until somebody starts it.
   startWebui() {
-    this.stack.webui = this.spawn('100x-webui', ['--port', String(this.port)], () => this.startWebui());
+    this.withoutWebui = false;
+    this.stack.webui = this.spawn('100x-webui', ['--port', String(this.port)], () => this.withoutWebui || this.startWebui());
   }
 
   // How long the supervisor takes to answer, ms.
