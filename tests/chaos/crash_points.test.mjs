@@ -103,4 +103,30 @@ for (const times of [1, 2]) {
   });
 }
 
+// The last of them is the one beside the news that the agent is done: nobody is started for
+// it any more who could clean up.
+describe('each of an agent\'s whole saves', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 3) }, () => {
+  if (!only.test('session.cold.written')) return;
+  for (let nth = 1; nth <= 24; nth++) {
+    test(`number ${nth}`, async (t) => {
+      const world = await World.start({ shared, webui: false, turnMs: 30 });
+      const crashes = path.join(world.dir, 'crashes');
+      try {
+        await mkdir(crashes);
+        await world.up({ HUNDREDX_CRASH: `session.cold.written:${nth}`, HUNDREDX_CRASH_DIR: crashes });
+        await world.create(1);
+        const rows = await world.settle(60000);
+        const { problems } = await check(world);
+        await world.down();
+        problems.push(...world.problems, ...checkAfterwards(world));
+        t.diagnostic(`${readdirSync(crashes).length} deaths`);
+        assert.deepEqual(problems, []);
+        assert.deepEqual(rows.map((r) => r.state), ['done']);
+      } finally {
+        await world.close();
+      }
+    });
+  }
+});
+
 test('there are at least 40 points', () => assert.ok(points.length >= 40, String(points.length)));
