@@ -40,7 +40,8 @@ struct link {
 	struct held *held, **held_tail;
 	int held_count;
 	bool watching;
-	bool full; /* the disk, as the supervisor told last */
+	bool full;   /* the disk, as the supervisor told last */
+	bool silent; /* between link_hold and link_release */
 	bool alone, retiring;
 	int version; /* spoken with the supervisor: the lower of both */
 	int64_t alone_ms;
@@ -52,7 +53,7 @@ static void publish_window(struct link *l)
 	int64_t last = spool_last(l->spool), limit = spool_acknowledged(l->spool) + LINK_WINDOW;
 	struct err e;
 
-	while (l->published < last && l->published < limit) {
+	while (!l->silent && l->published < last && l->published < limit) {
 		char head[EVENT_HEADER_MAX];
 		const char *frame;
 		size_t n, head_len, rest;
@@ -421,6 +422,18 @@ void link_send(struct link *l, enum event_kind kind, cJSON *body)
 	free(text);
 	publish_window(l);
 	watch_start(l);
+}
+
+void link_hold(struct link *l)
+{
+	l->silent = true;
+}
+
+void link_release(struct link *l)
+{
+	l->silent = false;
+	if (l->spool)
+		publish_window(l);
 }
 
 void link_taken(struct link *l, int64_t n)

@@ -57,6 +57,11 @@ void link_free(struct link *l);
  * Secrets in it are blotted out. Never fails: what the disk refuses is held in
  * memory and tried again, in order. */
 void link_send(struct link *l, enum event_kind kind, cJSON *body);
+
+/* Between hold and release what is sent is spooled, and nobody hears of it yet: for what
+ * must be saved elsewhere before anyone acts on it. */
+void link_hold(struct link *l);
+void link_release(struct link *l);
 /* Everything up to command n is durably taken over. */
 void link_taken(struct link *l, int64_t n);
 /* One control request to the supervisor, asked once under this id. */

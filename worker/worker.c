@@ -138,13 +138,17 @@ static void set_policy_timer(struct worker *w)
 
 /* The agent is done, failed or stopped, and nothing below us lives any more: only now
  * it is said. What led here is saved with it, not before, so that a worker which is
- * killed in between leaves it undecided, and the command that asked for it comes again. */
+ * killed in between leaves it undecided, and the command that asked for it comes again.
+ * Nobody hears of it before that: for an agent that has ended no worker is started any
+ * more, which would have to clean up after this one. */
 static void tell_end(struct worker *w)
 {
 	w->ending = false;
+	link_hold(w->link);
 	worker_tell_state(w);
 	w->session.ended_seq = link_last(w->link);
 	worker_save(w, true);
+	link_release(w->link);
 	link_taken(w->link, w->session.command);
 	crash_point(CRASH_AGENT_ENDED);
 }

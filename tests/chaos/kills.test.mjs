@@ -45,7 +45,7 @@ test('random kills of single processes lose, double and leave nothing', async (t
 });
 
 test('kills of the whole machine lose, double and leave nothing', async (t) => {
-  await worlds(t, 100, amount('CHAOS_MACHINE_KILLS', 200), ['all'], { machine: true, turnMs: 100, gapMs: 450 });
+  await worlds(t, 100, amount('CHAOS_MACHINE_KILLS', 200), ['all'], { machine: true, turnMs: 250, gapMs: 400 });
 });
 
 // The programs of a later version, in another folder.

@@ -98,6 +98,7 @@ export class World {
   async open({ env = {}, turnMs = 1200, maxWorking = 10, webui = true, listener = true, shared, script, files } = {}) {
     this.problems = [];
     this.kills = {};
+    this.withoutPull = new Set(); // agents of which no pull request is wanted
     this.shared = shared ?? (await World.openShared());
     this.owns = !shared;
     this.stack = await startStack({ supervisor: false, practice: this.shared.model.port, env: {
@@ -250,7 +251,9 @@ export class World {
     const { tasks } = await this.stack.ask('task.create', { repository: `${this.shared.server.url}/${this.repositoryName}.git`,
       tasks: [{ title: 'More work', description: 'Work until there is enough.' }], agents_per_task: n,
       test_command: 'test $(git rev-list --count HEAD) -ge 3', manager: false, ...params });
-    return tasks.flatMap((task) => task.agents);
+    const agents = tasks.flatMap((task) => task.agents);
+    if (params.pull_request === false) for (const agent of agents) this.withoutPull.add(agent);
+    return agents;
   }
 
   async agents() {
