@@ -36,6 +36,7 @@ const char *paths_store(const struct paths *p, char *out);	 /* <state>/tasks.db 
 const char *paths_mirrors(const struct paths *p, char *out);	 /* <state>/mirrors */
 const char *paths_agent(const struct paths *p, int64_t agent, const char *leaf,
 	char *out); /* <state>/workspaces/<agent>/<leaf>; leaf may be "" */
+#define PATHS_SESSION_NEW "session/state.json.new" /* of a save under way, or of one cut off */
 
 /* Full path of another program of ours ("100x-worker"): beside this executable.
  * ERR_NOT_FOUND names the path looked at. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shared/clock.h"
 #include "shared/crash.h"
@@ -115,11 +116,21 @@ int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid
 	return tx_event(s, "agent", m->id, EVENT_WORKER, body, e);
 }
 
+/* No worker lives, and none will come that would put right what the last one was killed at. */
+static void clean_up(const struct supervisor *s, const struct member *m)
+{
+	char path[PATHS_MAX];
+
+	if (m->next.process == PROCESS_NONE && agent_state_ended(m->next.state))
+		unlink(paths_agent(&s->paths, m->id, PATHS_SESSION_NEW, path));
+}
+
 static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,
 	const struct agent_todo *t, struct err *e)
 {
 	char reason[LAUNCHER_REASON_BYTES];
 
+	clean_up(s, m);
 	if (in->event == AGENT_EXITED &&
 		(store_agent_pid(s->store, m->id, 0, 0, e) < 0 ||
 			(m->exit_pid && tx_worker(s, m, "ended", m->exit_pid, e) < 0)))

@@ -111,12 +111,14 @@ async function interfere(world, random, run) {
   }
 }
 
-// Who was told to stop does so, also over the death of whoever was told; only what was
-// about to begin in that moment may still do.
+// Who was told to stop does so, also over the death of whoever was told: what was about to
+// begin in that moment may still do so, and in each new worker the turn that was cut off.
 function checkStopped(stopped, rows, events, problems) {
   for (const { agent, at } of stopped) {
-    const turns = events.filter((e) => e.id > at && e.subject === agent && e.kind === 'turn' && e.body.phase === 'started');
-    if (turns.length > 1) problems.push(`agent ${agent}: ${turns.length} turns began after it was stopped`);
+    const later = events.filter((e) => e.id > at && e.subject === agent && e.stream === 'agent');
+    const turns = later.filter((e) => e.kind === 'turn' && e.body.phase === 'started').length;
+    const workers = later.filter((e) => e.kind === 'worker' && e.body.phase === 'started').length;
+    if (turns > 1 + workers) problems.push(`agent ${agent}: ${turns} turns of ${workers} workers began after it was stopped`);
   }
   for (const row of rows) {
     if (row.state === 'stopped' && !stopped.some(({ agent }) => agent === row.id)) problems.push(`agent ${row.id} is stopped, and nobody asked for it`);

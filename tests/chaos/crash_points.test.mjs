@@ -129,4 +129,20 @@ describe('each of an agent\'s whole saves', { concurrency: Number(process.env.CH
   }
 });
 
+test('what a worker was killed at goes also when it is not started again', async () => {
+  const world = await World.start({ shared, webui: false, turnMs: 30 });
+  const crashes = path.join(world.dir, 'crashes');
+  try {
+    await mkdir(crashes);
+    await world.up({ HUNDREDX_CRASH: 'session.cold.written', HUNDREDX_CRASH_DIR: crashes, HUNDREDX_CRASH_TIMES: '5' });
+    const [agent] = await world.create(1);
+    const { reason } = await world.stack.untilState(agent, 'failed', 60000);
+    assert.match(reason, /crashed 5 times/);
+    await world.down();
+    assert.deepEqual([...world.problems, ...checkAfterwards(world)], []);
+  } finally {
+    await world.close();
+  }
+});
+
 test('there are at least 40 points', () => assert.ok(points.length >= 40, String(points.length)));
