@@ -156,6 +156,12 @@ function Rows({ file, look, talk }: { file: PatchFile; look: Look; talk?: Talk |
     <div ref={box} class="diff-scroll">
       {chunks.slice(0, shown).map((chunk, index) => (
         <table key={index} class={look.columns === 2 ? 'diff-rows diff-split' : 'diff-rows'}>
+          <colgroup>
+            <col class="diff-number" />
+            <col class={look.columns === 2 ? '' : 'diff-number'} />
+            <col class={look.columns === 2 ? 'diff-number' : 'diff-sign'} />
+            <col />
+          </colgroup>
           <tbody>
             {look.columns === 2 ? (
               <Split pairs={chunk as Pair[]} path={file.path} talk={talk} />
