@@ -479,14 +479,24 @@ static void do_flood(struct agent *a, const cJSON *f)
 	free(text);
 }
 
+/* Comes back when the pid file is written. */
 static void do_daemon(const cJSON *d)
 {
-	pid_t pid = fork();
+	int fds[2];
+	char byte;
+	pid_t pid;
 
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		die("pipe");
+	pid = fork();
 	if (pid < 0)
 		die("fork");
 	if (pid > 0) {
+		close(fds[1]);
 		waitpid(pid, NULL, 0);
+		while (read(fds[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		close(fds[0]);
 		return;
 	}
 	setsid();
@@ -503,6 +513,7 @@ static void do_daemon(const cJSON *d)
 			fclose(f);
 		}
 	}
+	close(fds[1]);
 	unsigned left = (unsigned)num(d, "seconds", 600);
 	while (left)
 		left = sleep(left);
