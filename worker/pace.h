@@ -3,7 +3,7 @@
  * second apart, 500 that make something an hour, 900 points a minute (a read is one, a
  * write five), at most 100 at once; and when it says "wait", all wait.
  *
- * The workers of one supervisor keep their account in one file in its run directory,
+ * The workers of one supervisor keep their account in one file in its state directory,
  * under a lock; what a killed worker held is free at once. */
 #ifndef WORKER_PACE_H
 #define WORKER_PACE_H

@@ -613,7 +613,7 @@ static int open_world(struct worker *w, struct err *e)
 			.pace_path = pace,
 			.seconds = dotenv_get(w->keys, "HUNDREDX_GITHUB_SECONDS")};
 
-		snprintf(pace, sizeof pace, "%s/github.pace", w->paths.run_dir);
+		snprintf(pace, sizeof pace, "%s/github.pace", w->paths.state_dir);
 		w->forge = forge_new(w->loop, w->http, &o, e);
 		if (!w->forge)
 			return -1;
