@@ -6,16 +6,19 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/json.h"
 #include "supervisor/ctl/daemon.h"
 #include "supervisor/ctl/doctor.h"
 
 #define DISK_MISSING_BYTES (200LL << 20)
 #define DISK_HINT_BYTES (2LL << 30)
 #define AGENT_BYTES (400LL << 20) /* one aider at work */
+#define CEILING_NEAR 0.9	  /* of keep_gigabytes */
 #define FILES_WANTED 1024
 
 static void disk(struct doctor *d)
@@ -43,6 +46,27 @@ static void disk(struct doctor *d)
 					  : FINDING_GOOD,
 		"disk", left < DISK_HINT_BYTES ? "make room, or use --state-dir" : "",
 		"%s free at %s", term_bytes(left, text), path);
+}
+
+/* Known while a supervisor runs. */
+static void ceiling(struct doctor *d)
+{
+	_cleanup_json_ cJSON *config = NULL;
+	char path[PATHS_MAX], text[32], most[32];
+	struct stat st;
+	struct err e;
+	double limit;
+
+	if (stat(paths_store(&d->ctl->paths, path), &st) < 0 ||
+		ctl_ask(d->ctl, "config.get", NULL, CTL_ASK_MS, &config, &e) < 0)
+		return;
+	limit = json_num(json_get(config, "general"), "keep_gigabytes", 0) * 1e9;
+	if (limit <= 0 || (double)st.st_size < CEILING_NEAR * limit)
+		return;
+	doctor_find(d, FINDING_HINT, "store",
+		"raise keep_gigabytes (`100x config`), or let the oldest output go",
+		"%s of at most %s: output of the agents that ended first is removed",
+		term_bytes(st.st_size, text), term_bytes((int64_t)limit, most));
 }
 
 static int64_t memory_available(void)
@@ -117,6 +141,7 @@ static void port(struct doctor *d)
 void doctor_machine(struct doctor *d)
 {
 	disk(d);
+	ceiling(d);
 	size(d);
 	limits(d);
 	kernel(d);

@@ -12,7 +12,7 @@ import { deadline, git, makeRepository, mode, patience, root, run, startStack, s
 const points = [...readFileSync(path.join(root, 'shared/crash.h'), 'utf8').matchAll(/X\(\w+,\s+"([\w.-]+)"\)/g)].map((m) => m[1])
   .filter((name) => /^(pack|drop|reclaim|restore)\./.test(name));
 // There is no second time.
-const UNIQUE = /^(drop\.commit\.after|(reclaim|restore)\.recorded)$/;
+const UNIQUE = /^(drop\.commit\.after|reclaim\.moved|(reclaim|restore)\.recorded)$/;
 const only = process.env.CRASH_POINT ? new RegExp(process.env.CRASH_POINT) : /./;
 
 before(() => assert.match(mode, /^chaos/, 'run it with MODE=chaos in the environment'));

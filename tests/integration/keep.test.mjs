@@ -100,6 +100,7 @@ test('output of ended agents is packed and read as before, over kill -9 too; rem
     assert.match(told[0].body.reason, /^the log is not whole: \d+ events of output up to .* were removed, to keep the store below 1e-05 GB/);
     assert.ok(left.some((e) => e.kind === 'state' && e.body.state === 'done'));
     assert.match((await stack.ctl('logs', String(agents[1]))).stdout, /not whole/);
+    assert.match((await stack.ctl('doctor')).stdout, /store.*of at most/);
     assert.equal((await stack.ask('agent.show', { agent: agents[1] })).state, 'done');
   } finally {
     assert.deepEqual(await stack.stop(), []);
