@@ -47,6 +47,7 @@ support: $(SUPPORT)
 benches: $(BENCHES)
 units: $(UNITS) $(PROBES)
 fuzzers: $(FUZZERS)
+faults: $(B)/fault/libfault.so $(B)/fault/paths
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -79,6 +80,14 @@ $(B)/tests/%: $(B)/tests/support/%.o $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libshared.a
+	@mkdir -p $(@D)
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+
+# The n-th call fails (tests/fault).
+$(B)/fault/libfault.so: tests/fault/fault.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+$(B)/fault/paths: $(B)/tests/fault/paths.o $(B)/libworker.a $(B)/libsupervisor.a $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 
@@ -138,6 +147,6 @@ clean:
 -include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
 -include scripts/install.mk
 
-.PHONY: all programs support benches units fuzzers check lint web bench soak clean install
+.PHONY: all programs support benches units fuzzers faults check lint web bench soak clean install
 .SECONDARY:
 .DELETE_ON_ERROR:

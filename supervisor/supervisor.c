@@ -665,6 +665,11 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e)
 	s->paths = *p;
 	s->loop = uv_default_loop();
 	s->started_ms = clock_now_ms();
+	if (!s->loop) {
+		free(s);
+		return err_set(e, ERR_SYS,
+			"no event loop: the system gives no more descriptors or memory");
+	}
 	heartbeat_init(&s->heartbeat);
 	lock = lock_take(p, e);
 	if (lock >= 0)

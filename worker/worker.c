@@ -693,7 +693,10 @@ int worker_run(const struct paths *paths, int64_t agent, int64_t epoch)
 
 	if (!w)
 		err_out_of_memory();
-	uv_loop_init(&loop);
+	if (uv_loop_init(&loop) != 0) {
+		log_error("no event loop: the system gives no more descriptors or memory");
+		return WORKER_EXIT_TEMPORARY;
+	}
 	w->loop = &loop;
 	w->paths = *paths;
 	w->agent = agent;

@@ -29,6 +29,10 @@ struct workspace {
 	char user_email[256];
 };
 
+/* Lets libgit2 take its memory from us, for the life of the process (workspace_memory.c).
+ * ERR_INTERNAL: it does not. */
+int workspace_memory_init(struct err *e);
+
 #define _cleanup_git_(type) __attribute__((cleanup(cleanup_git_##type)))
 #define GIT_HANDLE(type, release)                                                                  \
 	static inline void cleanup_git_##type(git_##type **p)                                      \

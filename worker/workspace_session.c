@@ -30,6 +30,8 @@ int workspace_library_init(struct err *e)
 
 	if (rc < 0)
 		return workspace_git_error(e, rc, "start libgit2");
+	if (workspace_memory_init(e) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof levels / sizeof levels[0] && rc >= 0; i++)
 		rc = git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
 	if (rc >= 0)

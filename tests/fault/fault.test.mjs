@@ -1,0 +1,141 @@
+// The n-th call fails, for every n: first the main paths by themselves (paths.c), then the
+// programs at work. FAULT_FULL=1 also tries every n where the test run takes a sample.
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build, makeRepository, program, run, startStack, support } from '../support/stack.mjs';
+
+const FILES = ['open', 'read', 'write', 'fsync', 'ftruncate', 'rename', 'mkdir', 'mmap'];
+// Where there are thousands of n, a sample of them with a step that shares no factor with
+// what loops do.
+const PATHS = {
+  spool: { calls: [...FILES, 'malloc'] },
+  session: { calls: [...FILES, 'malloc'] },
+  store: { calls: [...FILES, 'malloc'], step: { malloc: 41 } },
+  backup: { calls: [...FILES, 'malloc'], step: { malloc: 211 } },
+  workspace: { calls: [...FILES, 'malloc'], step: { malloc: 41 } },
+  child: { calls: ['open', 'pipe', 'fork', 'malloc'] },
+};
+
+let dir, repository;
+before(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), '100x-fault-'));
+  repository = await makeRepository(dir);
+});
+after(() => rm(dir, { recursive: true }));
+
+describe('a path with a failing call', { concurrency: 2 }, () => {
+  for (const [name, { calls, step }] of Object.entries(PATHS)) {
+    for (const call of calls) {
+      test(`${name}, ${call}`, async () => {
+        const every = process.env.FAULT_FULL ? 1 : step?.[call] ?? 1;
+        const { code, stdout, stderr } = await run(path.join(build, 'fault/paths'), [name, call], {
+          env: { ...process.env, LD_PRELOAD: path.join(build, 'fault/libfault.so'), FAULT_REPOSITORY: repository, FAULT_STEP: String(every) } });
+        assert.equal(code, 0, stdout + stderr);
+        assert.match(stdout, / 0 wrong$/m);
+      });
+    }
+  }
+});
+
+// 1, 2, 3, 5, 8, ...: near one another where most goes wrong, and up to the end.
+function* rising() {
+  for (let [a, b] = [1, 2]; ; [a, b] = process.env.FAULT_FULL ? [b, b + 1] : [b, a + b]) yield a;
+}
+
+const script = { load_session: true, turns: [{ steps: [{ text: 'working\n' }, { write: { path: 'new.txt', text: 'new\n' } }, { commit: 'New' }] }] };
+
+// The worker is started by a wrapper beside a copy of the supervisor, so that the shim is
+// preloaded into the one that is meant and into nothing below it.
+async function install(folder, env) {
+  await mkdir(folder);
+  await copyFile(program('100x-supervisor'), path.join(folder, '100x-supervisor'));
+  const words = Object.entries(env).map(([name, value]) => `${name}='${value}'`).join(' ');
+  await writeFile(path.join(folder, '100x-worker'), `#!/bin/sh\n${words && `${words} `}exec '${program('100x-worker')}' "$@"\n`);
+  await chmod(path.join(folder, '100x-worker'), 0o755);
+}
+
+// A supervisor may end for it, with a word and a code; the next one goes on.
+async function up(stack) {
+  for (;;) {
+    try {
+      return await stack.startSupervisor();
+    } catch (error) {
+      await stack.supervisor.ended.then((ended) => wellEnded(stack, ended));
+    }
+  }
+}
+
+function wellEnded(stack, { code, signal }) {
+  // Without memory, nng says so and aborts; ours end as err_out_of_memory() does.
+  if (signal === 'SIGABRT' && stack.env.FAULT_CALL === 'malloc' && /panic: .*\n.*\n.*nng/.test(stack.supervisor.log)) return;
+  assert.equal(signal, null, `the supervisor crashed: ${stack.supervisor.log}`);
+  assert.ok(code > 0 && /error|out of memory/.test(stack.supervisor.log), `the supervisor ended without a word: ${code} ${stack.supervisor.log}`);
+}
+
+async function insist(stack, ask) {
+  const id = randomBytes(16).toString('hex');
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask(id);
+    } catch (error) {
+      const { exitCode, signalCode } = stack.supervisor;
+      if (exitCode !== null || signalCode) {
+        wellEnded(stack, { code: exitCode, signal: signalCode });
+        await up(stack);
+      } else if (tries === 3) {
+        throw error;
+      }
+    }
+  }
+}
+
+// One agent from its making to its end, with the n-th call failing in `name`. Answers
+// whether it did fail.
+async function play(name, call, nth) {
+  const stack = await startStack({ supervisor: false });
+  const mark = path.join(stack.dir, 'failed');
+  const fault = { LD_PRELOAD: path.join(build, 'fault/libfault.so'), FAULT_PROGRAM: `/${name}`, FAULT_CALL: call, FAULT_NTH: String(nth), FAULT_MARK: mark };
+  let left, failed;
+  try {
+    const scripted = path.join(stack.dir, 'script.json');
+    await writeFile(scripted, JSON.stringify(script));
+    await install(path.join(stack.dir, 'bin'), name === '100x-worker' ? fault : {});
+    stack.bin = path.join(stack.dir, 'bin');
+    if (name === '100x-supervisor') Object.assign(stack.env, fault);
+    await up(stack);
+    const set = { general: { agent_command: [support('scripted_agent'), '--script', scripted] } };
+    await insist(stack, () => stack.ask('config.set', set));
+    const { tasks: [task] } = await insist(stack, (id) => stack.ask('task.create', { repository, tasks: [{ title: 'x' }], manager: false }, id));
+    const end = await insist(stack, () => stack.untilState(task.agents[0], ['done', 'failed', 'waiting', 'paused'], 60000));
+    assert.ok(end.state === 'done' || end.reason, `${call} ${nth}: ${end.state} without a reason`);
+    for (const { body } of await insist(stack, () => stack.events(task.agents[0], ['worker'])))
+      assert.ok(!body.signal, `${call} ${nth}: the worker died of signal ${body.signal}`);
+    const { code, stdout, stderr } = await run('sqlite3', [path.join(stack.stateDir, 'tasks.db'), 'PRAGMA integrity_check']);
+    assert.equal(`${code} ${stdout.trim()}`, '0 ok', stderr);
+  } finally {
+    failed = existsSync(mark);
+    left = await stack.stop();
+  }
+  assert.deepEqual(left, []);
+  return failed;
+}
+
+describe('a program with a failing call', { concurrency: 3 }, () => {
+  for (const name of ['100x-supervisor', '100x-worker']) {
+    for (const call of ['open', 'write', 'fsync', 'rename', 'mkdir', 'mmap', 'fork', 'socket', 'thread', 'malloc']) {
+      test(`${name}, ${call}`, async (t) => {
+        let failures = 0;
+        for (const nth of rising()) {
+          if (!(await play(name, call, nth))) break;
+          failures++;
+        }
+        t.diagnostic(`failed ${failures} times`);
+      });
+    }
+  }
+});

@@ -1,0 +1,449 @@
+/* The main paths, each with the n-th call of one kind failing, for every n until nothing
+ * fails any more:  paths PATH CALL [N FOLDER: this one alone]  (run with libfault.so preloaded; a
+ * repository to clone is named by FAULT_REPOSITORY). Each n runs in a child of its own and must end
+ * in success or in an error with a text; what was promised before must still be there, with no
+ * descriptor and no memory left over. Exhausted memory may also end the process as
+ * err_out_of_memory() does. Prints a line; exit code 1 if any n was bad. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shared/child.h"
+#include "shared/event.h"
+#include "shared/giturl.h"
+#include "shared/log.h"
+#include "shared/spool.h"
+#include "supervisor/store.h"
+#include "supervisor/store_backup.h"
+#include "worker/session.h"
+#include "worker/workspace.h"
+
+#define CALLS_MAX 200000
+#define CHILD_SECONDS 5
+#define BODY "{\"text\":\"a line of output\\n\"}"
+
+static void (*arm)(const char *call, long nth);
+static bool (*disarm)(void);
+static long (*living)(void);
+
+/* What a path has been promised, for its check. */
+static int64_t promised;
+
+/* --- spool --- */
+
+static int spool_path(const char *dir, struct err *e)
+{
+	struct spool *s = spool_open(dir, 7, 0, e);
+	int64_t seq;
+	int done = 0;
+
+	for (int i = 0; s && done == 0 && i < 3; i++) {
+		done = spool_append(s, EVENT_OUTPUT, BODY, strlen(BODY), &seq, e);
+		if (done == 0)
+			promised = seq;
+	}
+	if (s && done == 0)
+		done = spool_acknowledge(s, 1, e);
+	spool_free(s);
+	return s ? done : -1;
+}
+
+static const char *spool_check(const char *dir)
+{
+	struct err e;
+	struct spool *s = spool_open(dir, 7, 0, &e);
+	const char *frame;
+	size_t n;
+
+	if (!s)
+		return "it does not open again";
+	if (spool_last(s) < promised)
+		return "an event is gone";
+	for (int64_t seq = spool_acknowledged(s) + 1; seq <= promised; seq++) {
+		if (spool_read(s, seq, &frame, &n, &e) < 0 || !strstr(frame, BODY + 1))
+			return "an event is not what it was";
+	}
+	spool_free(s);
+	return NULL;
+}
+
+/* --- store --- */
+
+static int commit_event(struct store *s, bool durable, struct err *e)
+{
+	int64_t at = 1700000000000, id;
+
+	if (store_begin(s, durable, e) < 0)
+		return -1;
+	if (store_event_add(s, "task", 1, 0, "created", at, BODY, strlen(BODY), &id, e) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	if (store_commit(s, e) < 0)
+		return -1;
+	promised++;
+	return 0;
+}
+
+static int store_path(const char *dir, struct err *e)
+{
+	char path[512];
+	struct store *s;
+	int done;
+
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	s = store_open(path, e);
+	if (!s)
+		return -1;
+	done = commit_event(s, true, e);
+	if (done == 0)
+		done = commit_event(s, false, e);
+	if (done == 0)
+		store_checkpoint(s);
+	if (done == 0)
+		done = commit_event(s, true, e);
+	store_close(s);
+	return done;
+}
+
+static const char *store_good(const char *dir)
+{
+	char path[512];
+	struct err e;
+	struct store *s;
+	bool damaged;
+	int64_t last;
+
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	if (access(path, F_OK) == 0 && store_check(path, &damaged, &e) < 0 && damaged)
+		return "it is damaged";
+	s = store_open(path, &e);
+	if (!s)
+		return "it does not open again";
+	last = store_last_event(s);
+	store_close(s);
+	return last < promised ? "a committed event is gone" : NULL;
+}
+
+static int backup_path(const char *dir, struct err *e)
+{
+	char path[512], made[PATHS_MAX];
+
+	if (store_path(dir, e) < 0)
+		return -1;
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	return store_backup(path, made, e);
+}
+
+/* --- session --- */
+
+static int session_path(const char *dir, struct err *e)
+{
+	struct session s;
+	int done;
+
+	if (session_open(&s, dir, e) < 0)
+		return -1;
+	session_set(&s.prompt, "do it");
+	session_add_message(&s, "person", "a word");
+	s.command = 5;
+	done = session_save(&s, true, e);
+	if (done == 0)
+		promised = 5;
+	s.command = 6;
+	if (done == 0 && session_save(&s, false, e) == 0)
+		promised = 6;
+	session_clear(&s);
+	return done;
+}
+
+static const char *session_check(const char *dir)
+{
+	struct session s;
+	struct err e;
+	bool bad;
+
+	if (session_open(&s, dir, &e) < 0)
+		return "it does not open again";
+	bad = s.command < promised || (promised && strcmp(s.prompt ? s.prompt : "", "do it") != 0);
+	session_clear(&s);
+	return bad ? "what was saved is gone" : NULL;
+}
+
+/* --- workspace --- */
+
+static int workspace_path(const char *dir, struct err *e)
+{
+	char mirrors[512], repo[512], hash[41], file[600];
+	struct workspace *w;
+	struct giturl url;
+	uint64_t fingerprint;
+	char *diff;
+	int fd, done = -1;
+
+	snprintf(mirrors, sizeof mirrors, "%s/mirrors", dir);
+	snprintf(repo, sizeof repo, "%s/repo", dir);
+	snprintf(file, sizeof file, "%s/new.txt", repo);
+	if (giturl_parse(getenv("FAULT_REPOSITORY"), true, &url, e) < 0 ||
+		workspace_mirror(mirrors, &url, NULL, NULL, NULL, e) < 0 ||
+		workspace_open(repo, mirrors, &url, "main", "agent-7", "Ann", "ann@example.org",
+			NULL, NULL, &w, e) < 0)
+		return -1;
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, "text\n", 5) != 5) {
+		err_errno(e, "%s", file);
+	} else if ((diff = workspace_diff(w, &fingerprint, e))) {
+		free(diff);
+		done = workspace_commit_all(w, "new", hash, e);
+		promised = done == 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	workspace_free(w);
+	return done;
+}
+
+static const char *workspace_check(const char *dir)
+{
+	char mirrors[512], repo[512];
+	struct workspace *w;
+	struct giturl url;
+	struct err e;
+	int ahead;
+
+	snprintf(mirrors, sizeof mirrors, "%s/mirrors", dir);
+	snprintf(repo, sizeof repo, "%s/repo", dir);
+	giturl_parse(getenv("FAULT_REPOSITORY"), true, &url, &e);
+	if (workspace_mirror(mirrors, &url, NULL, NULL, NULL, &e) < 0 ||
+		workspace_open(repo, mirrors, &url, "main", "agent-7", "Ann", "ann@example.org",
+			NULL, NULL, &w, &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		return "it does not open again";
+	}
+	ahead = workspace_commits_ahead(w, &e);
+	workspace_free(w);
+	return ahead < promised ? "the commit is gone" : NULL;
+}
+
+/* --- child --- */
+
+static void child_done(void *arg, int code)
+{
+	*(int *)arg = code;
+}
+
+static void child_output(void *arg, int stream, const char *data, size_t n)
+{
+	(void)arg, (void)stream, (void)data, (void)n;
+}
+
+/* Made once: a program makes its loop before it has anything to lose. */
+static uv_loop_t loop;
+
+static int child_path(const char *dir, struct err *e)
+{
+	static const char *const argv[] = {"/bin/echo", "hello", NULL}, *const env[] = {NULL};
+	static const struct child_events on = {.output = child_output, .done = child_done};
+	struct child_spec spec = {.argv = argv,
+		.env = env,
+		.cwd = dir,
+		.pipe_stdin = true,
+		.pipe_stdout = true,
+		.pipe_stderr = true,
+		.stdout_fd = -1,
+		.stderr_fd = -1};
+	int code = -1000, done = 0;
+
+	if (!loop.data && uv_loop_init(&loop) != 0)
+		return err_set(e, ERR_SYS, "no loop");
+	loop.data = &loop;
+	if (!child_start(&loop, &spec, &on, &code, e))
+		done = -1;
+	uv_run(&loop, UV_RUN_DEFAULT); /* also closes what a failed start had opened */
+	if (done == 0 && code != 0)
+		done = err_set(e, ERR_SYS, "it ended with %d", code);
+	return done;
+}
+
+static const char *child_check(const char *dir)
+{
+	(void)dir;
+	return waitpid(-1, NULL, WNOHANG) == 0 ? "a child is left" : NULL;
+}
+
+static const struct path {
+	const char *name;
+	int (*run)(const char *dir, struct err *e);
+	const char *(*check)(const char *dir);
+	bool afresh; /* libuv does not work in a forked child: each n is exec'd */
+	bool keeps;  /* libgit2 keeps what it has read until the process ends */
+} paths[] = {
+	{"spool", spool_path, spool_check, false, false},
+	{"store", store_path, store_good, false, false},
+	{"backup", backup_path, store_good, false, false},
+	{"session", session_path, session_check, false, false},
+	{"workspace", workspace_path, workspace_check, false, true},
+	{"child", child_path, child_check, true, false},
+};
+
+/* --- one n --- */
+
+enum { CLEAN, REFUSED = 10, TOLERATED, BAD };
+
+static int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static int bad(const char *what)
+{
+	fprintf(stderr, "%s\n", what);
+	return BAD;
+}
+
+static int in_child(const struct path *p, const char *dir, const char *call, long nth)
+{
+	struct err e = {.kind = ERR_NONE};
+	long memory = living();
+	int fds = descriptors(), done;
+	const char *wrong;
+	bool failed;
+
+	arm(call, nth);
+	done = p->run(dir, &e);
+	failed = disarm();
+	if (done < 0 && (!failed || !*e.text))
+		return bad(*e.text ? e.text : "it failed without a word");
+	if (descriptors() != fds)
+		return bad("descriptors are left open");
+	if (living() > memory && !p->keeps)
+		return bad("memory is not freed");
+	wrong = p->check(dir);
+	if (wrong)
+		return bad(wrong);
+	return !failed ? CLEAN : done < 0 ? REFUSED : TOLERATED;
+}
+
+/* In the child. Does not return. */
+static void start(const struct path *p, const char *dir, const char *call, long nth)
+{
+	char number[24];
+
+	alarm(CHILD_SECONDS);
+	if (!p->afresh)
+		_exit(in_child(p, dir, call, nth));
+	snprintf(number, sizeof number, "%ld", nth);
+	execl("/proc/self/exe", "paths", p->name, call, number, dir, (char *)NULL);
+	_exit(BAD);
+}
+
+static char *last_words(int fd, char *text, size_t size)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while (used < size - 1 && (n = read(fd, text + used, size - 1 - used)) > 0)
+		used += (size_t)n;
+	text[used] = '\0';
+	return text;
+}
+
+/* Its exit code; BAD also for a crash, and for memory that ended it without a word. */
+static int one(const struct path *p, const char *call, long nth, char *said, size_t size)
+{
+	char dir[] = "/tmp/100x-fault-XXXXXX";
+	struct err e;
+	int ends[2], status;
+	pid_t child;
+
+	if (!mkdtemp(dir) || pipe(ends) < 0 || (child = fork()) < 0)
+		return bad("no child");
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		start(p, dir, call, nth);
+	}
+	close(ends[1]);
+	last_words(ends[0], said, size);
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	if (workspace_remove(dir, &e) < 0)
+		return bad(e.text);
+	if (WIFSIGNALED(status)) {
+		snprintf(said, size, "crashed by signal %d", WTERMSIG(status));
+		return BAD;
+	}
+	if (WEXITSTATUS(status) == ERR_MEMORY_EXIT)
+		return strstr(said, "out of memory") && !strcmp(call, "malloc") ? REFUSED : BAD;
+	return WEXITSTATUS(status);
+}
+
+static int every(const struct path *p, const char *call)
+{
+	const char *each = getenv("FAULT_STEP");
+	long refused = 0, tolerated = 0, wrong = 0, nth = 1, step = each ? atol(each) : 1;
+	char said[4096];
+	int got;
+
+	for (;; nth += step) {
+		got = one(p, call, nth, said, sizeof said);
+		if (got == CLEAN || nth >= CALLS_MAX)
+			break;
+		refused += got == REFUSED;
+		tolerated += got == TOLERATED;
+		if (got != REFUSED && got != TOLERATED) {
+			wrong++;
+			printf("%s, %s %ld: %s\n", p->name, call, nth, said);
+		}
+	}
+	printf("%s: %ld times %s failed: %ld refused, %ld tolerated, %ld wrong\n", p->name,
+		refused + tolerated + wrong, call, refused, tolerated, wrong);
+	return wrong || nth >= CALLS_MAX;
+}
+
+int main(int argc, char **argv)
+{
+	char dir[] = "/tmp/100x-fault-XXXXXX";
+	struct err e;
+
+	arm = (void (*)(const char *, long))dlsym(RTLD_DEFAULT, "fault_arm");
+	disarm = (bool (*)(void))dlsym(RTLD_DEFAULT, "fault_disarm");
+	living = (long (*)(void))dlsym(RTLD_DEFAULT, "fault_living");
+	if ((argc != 3 && argc != 5) || !arm) {
+		fputs("usage: LD_PRELOAD=libfault.so paths PATH CALL\n", stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	log_init("fault");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		if (strcmp(paths[i].name, argv[1]) != 0)
+			continue;
+		/* Once before, so that what libraries keep for good is there already. */
+		if (workspace_library_init(&e) < 0 || !mkdtemp(dir) || paths[i].run(dir, &e) < 0 ||
+			workspace_remove(dir, &e) < 0) {
+			fprintf(stderr, "%s\n", e.text);
+			return 2;
+		}
+		promised = 0;
+		if (argc == 5)
+			return in_child(&paths[i], argv[4], argv[2], atol(argv[3]));
+		return every(&paths[i], argv[2]);
+	}
+	fprintf(stderr, "there is no path %s\n", argv[1]);
+	return 2;
+}
