@@ -154,6 +154,7 @@ export const api = {
   splitGoal: (repository: string, base: string, goal: string, tasks: number) =>
     call<{ tasks: { title: string; description?: string }[]; model?: string; dollars?: number | null }>('POST', '/goals/split', {
       body: { repository, ...(base ? { base } : {}), goal, tasks },
+      key: requestKey(),
     }),
   testModel: (model: string) => call<ModelTest>('POST', '/models/test', { body: { model } }),
   config: () => call<Config>('GET', '/config'),
