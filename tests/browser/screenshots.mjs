@@ -180,13 +180,13 @@ async function scene(stack) {
     general: { agent_command: [], instructions: 'Keep changes small and write a test for each of them.' },
   });
   await stack.ask('agent.tell', { agent: working, text: 'Keep the old function, others call it.' });
-  return { working, waiting, task: (await stack.ask('agent.show', { agent: rivals[0] })).task_id };
+  return { repository, working, waiting, task: (await stack.ask('agent.show', { agent: rivals[0] })).task_id };
 }
 
-async function take(browser, stack, { working, waiting, task }) {
+async function take(browser, stack, { repository, working, waiting, task }) {
   const origin = `http://localhost:${stack.port}`;
   const shots = [
-    ['agents', '/', '.row'],
+    ['board', '/', '.row'],
     ['agent', `/agents/${working}`, '.turn-open .said'],
     ['question', `/agents/${waiting}`, '.question'],
     ['terminal', `/agents/${working}?tab=terminal`, '.xterm-rows span'],
@@ -195,8 +195,15 @@ async function take(browser, stack, { working, waiting, task }) {
     ['details', `/agents/${working}?tab=details`, '.details-list'],
     ['task', `/tasks/${task}`, '.versus .diff-rows'],
     ['new', '/new', '.create'],
-    ['settings', '/settings', '.settings'],
+    ['activity', '/activity', '.event'],
+    ['costs', '/costs', '.cost-table'],
+    ['health', '/health', '.cards'],
+    ['settings', '/settings', '.key-list'],
+    ['palette', '/', '.row'],
+    ['reply', '/', '.row'],
+    ['keys', '/', '.row'],
   ];
+  const phone = ['board', 'agent', 'terminal', 'changes', 'task', 'new', 'activity', 'costs', 'health', 'settings'];
   for (const [suffix, colorScheme, viewport] of [
     ['dark', 'dark', { width: 1280, height: 820 }],
     ['light', 'light', { width: 1280, height: 820 }],
@@ -206,16 +213,28 @@ async function take(browser, stack, { working, waiting, task }) {
     const page = await context.newPage();
     await page.goto(`${origin}/sign-in?token=${stack.token}`);
     for (const [name, where, ready] of shots) {
-      if (suffix === 'phone' && !['agents', 'agent', 'terminal', 'changes', 'task'].includes(name)) continue;
+      if (suffix === 'phone' && !phone.includes(name)) continue;
       await page.goto(origin + where);
       await page.locator(ready).first().waitFor();
       await page.locator('.connection-live').waitFor({ state: 'attached' });
       if (name === 'new') {
-        await page.getByLabel('Address').fill('https://github.com/acme/ledger');
+        await page.getByLabel('Address').fill(repository);
         await page.getByLabel('Title').fill('Parse dates without a year');
-        await page.getByLabel('Description').fill('Dates like 03-01 should mean this year. See parse() in ledger/dates.py;\nthe cases are in the issue.');
+        await page.getByLabel('Description').fill('Dates like 03-01 should mean this year. See parse() in textkit/dates.py;\nthe cases are in the issue.');
+        await page.locator('.checked-good').waitFor();
         await page.getByLabel('Agents per task').fill('3');
         await page.getByLabel('Test command').fill('pytest -q');
+        await page.getByRole('heading', { level: 1 }).focus();
+      }
+      if (name === 'palette') {
+        await page.keyboard.press('Control+k');
+        await page.keyboard.type('se');
+      }
+      if (name === 'keys') await page.keyboard.press('?');
+      if (name === 'reply') {
+        await page.keyboard.press('j');
+        await page.keyboard.press('r');
+        await page.locator('.question').waitFor();
       }
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
       await page.screenshot({ path: path.join(folder, `${name}-${suffix}.png`) });

@@ -3,7 +3,7 @@ import { api, ApiError, session } from './api';
 import { App, preloadViews } from './app';
 import { startNotifying } from './notify';
 import { navigate } from './router';
-import { applyAll, loadAgents } from './store';
+import { applyAll, loadAgents, loadPulses } from './store';
 import { startStream } from './stream';
 import type { Event } from './types';
 import { watched } from './watched';
@@ -33,6 +33,12 @@ function flush(): void {
   watched.value?.events(events);
 }
 
+let pulses = false;
+function firstTime(): void {
+  if (!pulses) void loadPulses();
+  pulses = true;
+}
+
 async function signInByUrl(): Promise<void> {
   const url = new URL(location.href);
   const token = url.searchParams.get('token');
@@ -60,7 +66,7 @@ async function start(): Promise<void> {
       else requestAnimationFrame(flush);
     },
     resync: () => {
-      void loadAgents();
+      void loadAgents().then(firstTime);
       void watched.value?.load();
     },
   });

@@ -122,6 +122,16 @@ export async function loadAgents(): Promise<void> {
   }
 }
 
+// What happened of late, so that the small lines of activity do not begin at nothing.
+export async function loadPulses(): Promise<void> {
+  try {
+    const { events } = await api.activity({ kinds: 'state,usage,commit,test', limit: 200 });
+    for (const { stream, subject, at } of events) if (stream === 'agent' && at) entries.get(subject)?.pulse.add(at);
+  } catch {
+    // then they do
+  }
+}
+
 export function applyAll(events: readonly Event[]): void {
   if (held) {
     held.push(...events);

@@ -1,7 +1,7 @@
 // A pasted list as tasks: one a line, its description on the indented lines below. Pure.
 import type { TaskDraft } from './form';
 
-const MARK = /^(?:[-*+•]|\d{1,4}[.)]|\[[ xX]?\]|#{1,6})\s+/;
+const MARK = /^(?:[-*+•]|\d{1,4}[.)]|\[[ xX]?\]|#{1,6})(?:\s+|$)/;
 // "- [ ] do this"
 const BOX = /^\[[ xX]?\]\s+/;
 

@@ -5,7 +5,7 @@ import { Dialog } from './Dialog';
 
 export const helping = signal(false);
 
-const WORDS: Record<string, string> = { Escape: 'Esc', Enter: '↵', ArrowDown: '↓', ArrowUp: '↑', 'ctrl+k': 'Ctrl K', 'shift+j': '⇧ J' };
+const WORDS: Record<string, string> = { Escape: 'Esc', Enter: '↵', ArrowDown: '↓', ArrowUp: '↑', 'ctrl+k': 'Ctrl K', 'ctrl+a': 'Ctrl A', Delete: 'Del', 'shift+j': '⇧ J' };
 
 export function Keys({ keys }: { keys: string }) {
   return (
