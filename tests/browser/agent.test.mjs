@@ -2,10 +2,11 @@
 // scripted agents: story, terminal, changes, cost, details, side by side.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { makeRepository, patience, root, startPracticeModel, startStack, support } from '../support/stack.mjs';
+import { makeRepository, patience, startPracticeModel, startStack, support } from '../support/stack.mjs';
+import { axe } from './axe.mjs';
 import { openBrowser, watchContext } from './browser.mjs';
 import { HOSTILE } from './hostile.mjs';
 
@@ -437,13 +438,6 @@ test(`${HOSTILE.length} hostile outputs do nothing in any view`, async () => {
   assert.equal(await page.evaluate(() => navigator.clipboard?.readText?.().catch(() => '') ?? ''), '');
 });
 
-// What is wrong in a view for those who do not see it, or see it otherwise.
-const AXE = await readFile(path.join(root, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
-async function axe(on, where) {
-  const { violations } = await on.evaluate(async () => await window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], rules: { 'label-content-name-mismatch': { enabled: false } } }));
-  return violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary?.split('\n')[1] ?? ''}`).slice(0, 4).join(' | ')}`);
-}
-
 test('axe finds nothing: dark, light, forced colours, at 200 %, on a phone', async () => {
   const { id } = rivals;
   const { agents: [waiting] } = await create('Be hostile', { permission: 'ask' });
@@ -457,7 +451,6 @@ test('axe finds nothing: dark, light, forced colours, at 200 %, on a phone', asy
     phone: { colorScheme: 'dark', viewport: { width: 390, height: 844 } },
   })) {
     const other = await visitor(options);
-    await other.context.addInitScript(AXE);
     for (const [where, ready] of [
       [`/agents/${story}`, '.turn-open .said'],
       [`/agents/${waiting}`, '.question'],
