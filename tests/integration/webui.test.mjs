@@ -6,7 +6,7 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
@@ -14,7 +14,7 @@ import addFormats from 'ajv-formats';
 import { startGithubDouble } from '../support/github_double.mjs';
 import { deadline, freePort, makeRepository, patience, program, root, run, startPracticeModel, startStack, support } from '../support/stack.mjs';
 
-let stack, repository, model, github, document, validate;
+let folder, stack, repository, model, github, document, validate;
 
 before(async () => {
   const advice = [
@@ -24,9 +24,10 @@ before(async () => {
       scores: [{ agent: 1, score: 90, reasons: 'Good.' }, { agent: 77, score: 100 }, { agent: 2, score: 300 }] }) + '\n```' },
     { user: 'Answer with the one word', answer: 'ready', tokens_in: 12, tokens_out: 1 },
   ];
-  const script = path.join(tmpdir(), `advice-${process.pid}.json`);
+  folder = await mkdtemp(path.join(tmpdir(), '100x-advice-'));
+  const script = path.join(folder, 'advice.json');
   await writeFile(script, JSON.stringify({ rules: advice, strict: true }));
-  model = await startPracticeModel({ script, log: `${script}.log` });
+  model = await startPracticeModel({ script });
   github = await startGithubDouble({ token: 'ghp_of_the_test', repositories: { 'octo/sample': { issues: [
     { number: 7, title: 'It crashes', body: 'Always.', labels: [{ name: 'bug' }, 'plain'] }, { number: 8, title: 'A pull request', pull_request: { url: null, html_url: null, diff_url: null, patch_url: null } },
     { number: 5, title: 'Old', state: 'closed', body: null }] } } });
@@ -44,6 +45,7 @@ after(async () => {
   assert.deepEqual(await stack.stop(), [], 'processes left behind');
   assert.deepEqual(github.violations, []);
   await Promise.all([model.stop(), github.stop()]);
+  await rm(folder, { recursive: true, force: true });
 });
 
 // One request; body is sent as it is. Answers {status, headers, text, json}.
