@@ -69,6 +69,8 @@ bool finish_called_off(struct finish *f)
 	f->under_way = false;
 	if (off) {
 		release(f);
+		if (w->finish && w->finish->behind)
+			finish_run_pull(w->finish);
 		worker_maybe_exit(w);
 	}
 	return off;

@@ -171,6 +171,9 @@ void finish_run_pull(struct finish *f)
 		finish_next_step(f);
 		return;
 	}
+	f->behind = forge_busy(w->forge);
+	if (f->behind)
+		return;
 	if (!s->title)
 		finish_describe_plainly(f);
 	spec.title = s->title;

@@ -19,6 +19,7 @@ struct finish {
 	struct worker *w;
 	bool cancelled;
 	bool under_way;
+	bool behind; /* one that was called off is still opening the pull request */
 	struct child *test;
 	struct buf tail; /* of the tests' output */
 	int64_t test_started_ms;

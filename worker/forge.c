@@ -528,6 +528,11 @@ static void copy_names(char **to, size_t *n, const char *const *from, size_t cou
 			to[(*n)++] = cut_copy(from[i], max);
 }
 
+bool forge_busy(const struct forge *f)
+{
+	return f->busy;
+}
+
 int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
 	forge_waiting_cb waiting, forge_done_cb done, void *arg, struct err *e)
 {

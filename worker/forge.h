@@ -70,5 +70,6 @@ typedef void (*forge_done_cb)(void *arg, const struct forge_pull *pull, const st
  * each. */
 int forge_open_pull(struct forge *f, const struct forge_spec *spec, forge_step_cb step,
 	forge_waiting_cb waiting, forge_done_cb done, void *arg, struct err *e);
+bool forge_busy(const struct forge *f); /* one is being opened */
 
 #endif

@@ -66,7 +66,7 @@ function checkPrompted(turns, { agent, text }, done, problems) {
   const at = turns.flatMap((turn, i) => (turn.prompt.split('\n').includes(text) ? [i] : []));
   if (!at.length && done) problems.push(`agent ${agent}: message "${text}" was never the prompt of a turn`);
   for (let i = 1; i < at.length; i++) {
-    if (at[i] !== at[i - 1] + 1 || turns[at[i - 1]].stop !== 'error') problems.push(`agent ${agent}: message "${text}" was the prompt of a turn again`);
+    if (at[i] !== at[i - 1] + 1 || turns[at[i - 1]].stop === 'end_turn') problems.push(`agent ${agent}: message "${text}" was the prompt of a turn again`);
   }
 }
 

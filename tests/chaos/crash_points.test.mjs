@@ -88,7 +88,7 @@ async function play(world, point, times) {
 }
 
 for (const times of [1, 2]) {
-  describe(times === 1 ? 'once' : 'twice in a row', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 3) }, () => {
+  describe(times === 1 ? 'once' : 'twice in a row', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 6) }, () => {
     for (const point of points.flatMap((p) => Array(rounds).fill(p))) {
       if (!only.test(point)) continue;
       test(point, async () => {
@@ -105,7 +105,7 @@ for (const times of [1, 2]) {
 
 // The last of them is the one beside the news that the agent is done: nobody is started for
 // it any more who could clean up.
-describe('each of an agent\'s whole saves', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 3) }, () => {
+describe('each of an agent\'s whole saves', { concurrency: Number(process.env.CHAOS_AT_ONCE ?? 6) }, () => {
   if (!only.test('session.cold.written')) return;
   for (let nth = 1; nth <= 24; nth++) {
     test(`number ${nth}`, async (t) => {
