@@ -89,7 +89,7 @@ int errand_restore(const struct paths *paths, int64_t agent, const cJSON *questi
 	const char *path = json_str(question, "path", "");
 	char repo[PATHS_MAX], mirrors[PATHS_MAX], mirror[1024] = "", ref[64], branch[64];
 	char name[256], email[256];
-	struct giturl url;
+	struct giturl url = {0};
 	struct workspace_source from = {.mirrors = paths_mirrors(paths, mirrors),
 		.ref = ref_of(agent, ref),
 		.base = json_str(question, "base", ""),

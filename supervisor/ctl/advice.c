@@ -84,7 +84,7 @@ int ctl_issues(struct ctl *c, const struct args *a)
 	struct term_table *t;
 	const cJSON *issue, *label;
 	int64_t page = 0;
-	cJSON *params;
+	cJSON *params = NULL;
 	struct err e;
 	char text[64];
 
@@ -213,7 +213,7 @@ int ctl_split(struct ctl *c, const struct args *a)
 	const cJSON *task;
 	struct buf goal;
 	int64_t most = 0;
-	cJSON *params;
+	cJSON *params = NULL;
 	struct err e;
 
 	if (a->word_count < 2 || args_int(a, "tasks", 1, 20, &most, &e) < 0)
@@ -266,7 +266,7 @@ int ctl_judge(struct ctl *c, const struct args *a)
 {
 	_cleanup_json_ cJSON *r = NULL;
 	const cJSON *score;
-	cJSON *params;
+	cJSON *params = NULL;
 	struct err e;
 
 	if (number("judge", "task", a, &params) != CTL_OK)
@@ -294,7 +294,7 @@ int ctl_judge(struct ctl *c, const struct args *a)
 int ctl_pick(struct ctl *c, const struct args *a)
 {
 	_cleanup_json_ cJSON *agent = NULL, *r = NULL;
-	cJSON *params;
+	cJSON *params = NULL;
 	struct err e;
 
 	if (number("pick", "agent", a, &params) != CTL_OK)
@@ -320,7 +320,7 @@ int ctl_pick(struct ctl *c, const struct args *a)
 int ctl_unpick(struct ctl *c, const struct args *a)
 {
 	_cleanup_json_ cJSON *r = NULL;
-	cJSON *params;
+	cJSON *params = NULL;
 	struct err e;
 
 	if (number("unpick", "task", a, &params) != CTL_OK)
