@@ -236,8 +236,10 @@ export class World {
           answer.resume();
           resolve(performance.now() - start);
         });
+        // One that listens and never answers would be waited for for ever.
+        request.setTimeout(limit, () => request.destroy(new Error(`the page does not answer within ${limit} ms`)));
         request.on('error', (error) => {
-          if (performance.now() - start > limit) reject(error);
+          if (performance.now() - start >= limit) reject(error);
           else setTimeout(attempt, 10);
         });
       };
