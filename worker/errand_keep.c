@@ -41,11 +41,6 @@ static int put_away(const char *repo, const char *gone, const char *mirrors,
 		return -1;
 	if (workspace_save(repo, mirrors, url, ref, true, &saved, mirror, e) < 0)
 		return err_wrap(e, "its work could not be saved, so its workspace stays");
-	if (!saved)
-		return err_set(e, ERR_NOT_FOUND,
-			"its work could not be saved, so its workspace stays: the mirror %s is not "
-			"there",
-			mirror);
 	crash_point(CRASH_RECLAIM_SAVED);
 	if (rename(repo, gone) < 0)
 		return err_errno(e, "rename %s to %s", repo, gone);

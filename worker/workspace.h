@@ -98,7 +98,8 @@ void workspace_tidy(const char *git_dir);
  * neither committed nor ignored, as one more commit) in the mirror under ref
  * ("refs/100x/agent-7"), other branches under ref.heads/, and checks that it is all there.
  * The commit it began from is put under ref.base. always: also when there is nothing beyond
- * that, and every branch. *saved false: there was nothing. mirror_path: 1024 bytes. */
+ * that, and every branch. *saved false: there was nothing. ERR_NOT_FOUND: the mirror
+ * is not there. mirror_path: 1024 bytes. */
 int workspace_save(const char *path, const char *mirrors, const struct giturl *url, const char *ref,
 	bool always, bool *saved, char *mirror_path, struct err *e);
 

@@ -311,8 +311,13 @@ int workspace_save(const char *path, const char *mirrors, const struct giturl *u
 		err_out_of_memory();
 	if (workspace_mirror_path(mirrors, url, ".git", mirror_path, e) < 0)
 		return -1;
-	if (access(path, F_OK) < 0 || access(mirror_path, F_OK) < 0)
+	if (access(path, F_OK) < 0)
 		return 0; /* it was never cloned */
+	/* The workspace borrows what it began from: without it not even that can be read. */
+	if (access(mirror_path, F_OK) < 0)
+		return err_set(e, ERR_NOT_FOUND,
+			"the mirror %s is not there: put it back, or take what is needed out of %s",
+			mirror_path, path);
 	if (workspace_repository(path, &repo, e) < 0)
 		return -1;
 	rc = commit_rest(repo, &kept);

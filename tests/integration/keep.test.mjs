@@ -186,7 +186,7 @@ test('a workspace is reclaimed, restored, and restored by a retry; a deleted age
   }
 });
 
-test('without its mirror a workspace is not reclaimed', async () => {
+test('without its mirror a workspace is neither reclaimed nor deleted, unless its work is discarded', async () => {
   const stack = await startStack({ agentCommand: [support('scripted_agent'), '-e', JSON.stringify({ turns: [{ steps: [{ write: { path: 'a.txt', text: 'a\n' } }] }] })] });
   try {
     const repository = await makeRepository(stack.dir);
@@ -198,7 +198,14 @@ test('without its mirror a workspace is not reclaimed', async () => {
     await assert.rejects(stack.ask('agent.reclaim', { agent }), /could not be saved, so its workspace stays/);
     assert.ok(existsSync(path.join(stack.stateDir, 'workspaces', String(agent), 'repo/a.txt')));
     await rename(`${mirrors}.away`, mirrors);
-    assert.ok((await stack.ask('agent.reclaim', { agent })).saved);
+    await stack.ask('agent.reclaim', { agent });
+    await stack.ask('agent.restore', { agent });
+    await rename(mirrors, `${mirrors}.away`);
+    await assert.rejects(stack.ask('agent.delete', { agent }), /could not be saved .*discard.*the mirror .* is not there: put it back/);
+    assert.ok(existsSync(path.join(stack.stateDir, 'workspaces', String(agent), 'repo/a.txt')));
+    assert.equal((await stack.ask('agent.show', { agent })).state, 'done');
+    assert.deepEqual(await stack.ask('agent.delete', { agent, discard: true }), {});
+    assert.equal(existsSync(path.join(stack.stateDir, 'workspaces', String(agent))), false);
   } finally {
     assert.deepEqual(await stack.stop(), []);
   }
