@@ -20,7 +20,7 @@ OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 LINK := -fsanitize=address,undefined -pie
 else ifeq ($(MODE),coverage)
 OPT := -O0 -g --coverage
-LINK := --coverage -pie
+LINK := --coverage -pie -Wl,--wrap=_exit
 else ifeq ($(MODE),chaos)
 OPT := -O1 -g -DCRASH_POINTS
 LINK := -pie
@@ -62,6 +62,9 @@ $(B)/lib$(2).a: $(call library,$(1))
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
+ifeq ($(MODE),coverage)
+$(B)/libshared.a: $(B)/tests/coverage/exit.o
+endif
 $(eval $(call archive,shared,shared))
 $(eval $(call archive,supervisor,supervisor))
 $(eval $(call archive,supervisor/ctl,ctl))
@@ -141,12 +144,16 @@ bench: programs support benches
 soak: programs support
 	node tests/chaos/chaos.mjs --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
+# Lines that tests ran, by area; fails below 90 %.
+coverage:
+	scripts/coverage
+
 clean:
 	rm -rf build
 
 -include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
 -include scripts/install.mk
 
-.PHONY: all programs support benches units fuzzers faults check lint web bench soak clean install
+.PHONY: all programs support benches units fuzzers faults check lint web bench soak coverage clean install
 .SECONDARY:
 .DELETE_ON_ERROR:

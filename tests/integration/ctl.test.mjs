@@ -261,7 +261,7 @@ const COMMANDS = {
   showConfig: 'config', changeConfig: 'config', interrupt: 'interrupt', pause: 'pause', resume: 'resume', stop: 'stop', finish: 'finish', retry: 'retry', events: 'events --follow',
   archive: 'archive', unarchive: 'unarchive', listRepositories: 'repositories', activity: 'activity', costs: 'costs', output: 'logs --lines', search: 'search',
   checkRepository: 'branches', listIssues: 'issues', testModel: 'models', listKeys: 'keys', splitGoal: 'split', judgeTask: 'judge', pickAgent: 'pick', unpickAgent: 'unpick',
-  health: 'health', showProcess: 'processes',
+  health: 'health', showProcess: 'processes', reclaim: 'reclaim', restore: 'restore',
   openapi: null, showSession: null, signIn: 'up', signOut: null, // of a browser alone
 };
 

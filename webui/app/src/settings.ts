@@ -75,6 +75,7 @@ export const RETENTION: readonly Setting[] = [
   { key: 'compress_after_minutes', label: 'Pack output after (minutes)', kind: 'whole', min: 0, newer: true, hint: 'since the agent ended; nothing is lost' },
   { key: 'keep_days', label: 'Keep output for (days)', kind: 'whole', min: 0, newer: true, hint: 'of agents that have ended; 0: for ever' },
   { key: 'keep_gigabytes', label: 'Keep at most (GB)', kind: 'whole', min: 0, newer: true, hint: 'the oldest output goes first; 0: no ceiling' },
+  { key: 'reclaim_after_hours', label: 'Reclaim workspaces after (hours)', kind: 'whole', min: 0, newer: true, hint: 'of agents that have ended; their work is saved first, and restored on request; 0: never' },
 ];
 
 export const SETTINGS: readonly Setting[] = [INSTRUCTIONS, ...LIMITS, ...GIT, LOCAL, COMMAND, ...RETENTION];
