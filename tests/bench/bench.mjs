@@ -1,7 +1,8 @@
 // The figures of speed and memory, printed with the floors of this machine and the bars
 // beside them. Nothing here gates: it prints what it measured.
 //
-//   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [restart] [start] [ingest] [writes] [aider]
+//   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [restart] [start] [ingest] [writes]
+//                              [pixels] [million] [aider]
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { page } from './page.mjs';
 import { restart } from './restart.mjs';
 import { store } from './store.mjs';
 import { build, makeRepository, root, run, sampleRepository, startPracticeModel, startStack, support } from '../support/stack.mjs';
@@ -189,5 +191,6 @@ if (want('latency')) await latency(10, 10, 100, 10);
 if (want('memory')) await memory();
 if (want('restart')) await restart({ report, quantile, ms });
 await store({ report, ms }, want);
+await page({ report, quantile, ms }, want);
 if (want('aider')) await aider();
 if (process.env.BENCH_JSON) await writeFile(process.env.BENCH_JSON, JSON.stringify(rows, null, 1));
