@@ -65,9 +65,9 @@ bool segment_writer_add(struct segment_writer *w, const struct segment_event *ev
 		return false;
 	if (w->n == 0)
 		w->first_id = ev->id;
-	put_number(&w->raw, (uint64_t)(ev->id - w->last_id));
+	put_number(&w->raw, (uint64_t)ev->id - (uint64_t)w->last_id);
 	put_number(&w->raw, (uint64_t)ev->seq);
-	put_number(&w->raw, zigzag(ev->at - w->last_at));
+	put_number(&w->raw, zigzag((int64_t)((uint64_t)ev->at - (uint64_t)w->last_at)));
 	put_number(&w->raw, ev->kind_len);
 	put_number(&w->raw, ev->body_len);
 	buf_add(&w->raw, ev->kind, ev->kind_len);
@@ -89,13 +89,13 @@ char *segment_writer_pack(struct segment_writer *w, size_t *n)
 	char *out = malloc(room + 1);
 
 	if (!z || !out || w->raw.overflow)
-		abort();
+		err_out_of_memory();
 	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL);
 	ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
 	out[0] = VERSION;
 	got = ZSTD_compress2(z, out + 1, room, w->raw.data, w->raw.len);
 	if (ZSTD_isError(got)) /* with enough room only for want of memory */
-		abort();
+		err_out_of_memory();
 	ZSTD_freeCCtx(z);
 	*n = got + 1;
 	return out;
@@ -170,7 +170,7 @@ static bool get_events(struct segment *s, size_t len)
 			cap = cap ? cap * 2 : 64;
 			s->events = reallocarray(s->events, (size_t)cap, sizeof(*s->events));
 			if (!s->events)
-				abort();
+				err_out_of_memory();
 		}
 		s->events[s->n++] = ev;
 	}
@@ -186,11 +186,11 @@ struct segment *segment_open(const void *data, size_t n, struct err *e)
 	size_t got = 0;
 
 	if (!s)
-		abort();
+		err_out_of_memory();
 	if (len > 0 && len <= SEGMENT_MAX_BYTES) { /* what is no size is larger */
 		s->raw = malloc((size_t)len);
 		if (!s->raw)
-			abort();
+			err_out_of_memory();
 		got = ZSTD_decompress(s->raw, (size_t)len, bytes + 1, n - 1);
 	}
 	if (s->raw && !ZSTD_isError(got) && got == len && get_events(s, got))
@@ -283,7 +283,7 @@ static int open_ahead(struct segment_merge *m, struct err *e)
 		m->cap = m->cap ? m->cap * 2 : 8;
 		m->open = reallocarray(m->open, (size_t)m->cap, sizeof(*m->open));
 		if (!m->open)
-			abort();
+			err_out_of_memory();
 	}
 	m->open[m->n++] = c;
 	return 0;

@@ -1,7 +1,7 @@
 // Keys of the page: single ones, and sequences that begin with g. Not while a person types
 // or a dialog is open. What is registered is also what the help shows.
 import { effect, signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { keep, kept } from './kept';
 
 export interface Binding {
@@ -32,7 +32,8 @@ export function addKeys(layer: readonly Binding[]): () => void {
 }
 
 export function useKeys(layer: readonly Binding[]): void {
-  useEffect(() => addKeys(layer), [layer]);
+  // Before it is drawn: who sees a view may use its keys.
+  useLayoutEffect(() => addKeys(layer), [layer]);
 }
 
 export function typing(target: EventTarget | null): boolean {

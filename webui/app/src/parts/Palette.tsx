@@ -101,7 +101,8 @@ function Inside() {
     ],
     [],
   );
-  const found = useMemo(() => search(query, all, ({ lower }) => lower, SHOWN_MAX).map(({ item: one }) => one), [query, all]);
+  const find = (text: string): Item[] => search(text, all, ({ lower }) => lower, SHOWN_MAX).map(({ item: one }) => one);
+  const found = useMemo(() => find(query), [query, all]);
   const move = (to: number): void => {
     const next = Math.max(0, Math.min(found.length - 1, to));
     setAt(next);
@@ -116,7 +117,11 @@ function Inside() {
   const keys = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
     if (step) move(at + step);
-    else if (event.key === 'Enter' && !event.isComposing) run(found[at]);
+    else if (event.key === 'Enter' && !event.isComposing) {
+      // Typed quicker than it is drawn: what stands in the field counts.
+      const text = (event.currentTarget as HTMLInputElement).value;
+      run(text === query ? found[at] : find(text)[0]);
+    }
     else return;
     event.preventDefault();
   };

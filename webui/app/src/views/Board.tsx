@@ -1,11 +1,11 @@
 // All agents: who needs a person first.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { able, act, DEEDS, tell, toggle, type Action } from '../actions';
 import { BYS, SORTS, type By, type Section, type Sort } from '../arrange';
 import { by, clearSelection, filter, fold, folded, sections, select, selected, showArchived, shownIds, sort } from '../board';
 import { plainLine } from '../clean';
 import { count, dollars, plural } from '../format';
-import { addKeys, type Binding } from '../keys';
+import { addKeys, useKeys, type Binding } from '../keys';
 import { Keys } from '../parts/Help';
 import { Icon } from '../parts/Icon';
 import { focusedRow, focusRow } from '../parts/focus';
@@ -109,7 +109,7 @@ function NoMatch() {
 
 function Tools() {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(
+  useLayoutEffect(
     () =>
       addKeys([
         {
@@ -314,7 +314,7 @@ function Content() {
 }
 
 export function BoardView() {
-  useEffect(() => addKeys(KEYS), []);
+  useKeys(KEYS);
   return (
     <div class={selected.value.size ? 'board board-picking' : 'board'}>
       <div class="view-head board-head">
