@@ -220,9 +220,10 @@ test('the palette finds agents, views and actions', async () => {
   await page.keyboard.type('archive #');
   await palette.getByRole('option', { name: `Archive #${writing}` }).waitFor();
   await page.keyboard.press('Escape');
+  await palette.waitFor({ state: 'detached' });
   await page.keyboard.press('Control+k');
-  await page.keyboard.type('thdark');
-  await page.keyboard.press('Enter');
+  await palette.getByRole('combobox').fill('theme: dark');
+  await palette.getByRole('option', { name: /Theme: Dark/ }).click();
   await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
   await page.reload();
   await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');

@@ -8,7 +8,7 @@ import { count, dollars, plural } from '../format';
 import { addKeys, useKeys, type Binding } from '../keys';
 import { Keys } from '../parts/Help';
 import { Icon } from '../parts/Icon';
-import { focusedRow, focusRow } from '../parts/focus';
+import { focusedRow, focusRow, lastRow } from '../parts/focus';
 import { Rows } from '../parts/Rows';
 import { Link } from '../router';
 import { agents, ids, loadAgents, loadError, loading, waiting, withArchived } from '../store';
@@ -211,7 +211,7 @@ function meant(): number[] {
 
 function move(step: number): void {
   const all = shownIds.peek();
-  const at = all.indexOf(focusedRow() ?? -1);
+  const at = all.indexOf(focusedRow() ?? lastRow() ?? -1);
   const next = at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step;
   const id = all[Math.max(0, Math.min(all.length - 1, next))];
   if (id !== undefined) focusRow(id);
