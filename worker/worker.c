@@ -16,73 +16,7 @@
 #include "shared/json.h"
 #include "shared/log.h"
 
-/* --- telling --- */
-
-void worker_emit(struct worker *w, enum event_kind kind, cJSON *body)
-{
-	link_send(w->link, kind, body);
-}
-
-void worker_trouble(struct worker *w, const char *what, const char *reason, const char *hint,
-	int64_t retry_in_ms)
-{
-	cJSON *body = cJSON_CreateObject();
-
-	log_warn("agent=%lld %s: %s", (long long)w->agent, what, reason);
-	json_add_str(body, "what", what);
-	json_add_str(body, "reason", reason);
-	json_add_str(body, "hint", hint);
-	if (retry_in_ms >= 0)
-		json_add_int(body, "retry_in_ms", retry_in_ms);
-	worker_emit(w, EVENT_TROUBLE, body);
-}
-
-void worker_delayed(
-	struct worker *w, const char *what, const char *reason, const char *hint, int64_t delay_ms)
-{
-	struct manager_event ev = {
-		.kind = MANAGER_EV_DELAYED, .reason = reason, .delay_ms = delay_ms};
-
-	worker_trouble(w, what, reason, hint, delay_ms);
-	worker_step(w, &ev);
-}
-
-void worker_goes_on(struct worker *w)
-{
-	if (!w->quitting && *w->session.manager.reason)
-		worker_event(w, MANAGER_EV_DELAYED, NULL);
-}
-
-void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
-	int64_t tokens_out, int64_t tokens_cached, double dollars)
-{
-	cJSON *body = cJSON_CreateObject();
-	struct manager_event ev = {.kind = MANAGER_EV_USAGE, .dollars = dollars};
-
-	json_add_int(body, "turn", w->session.manager.turn);
-	json_add_str(body, "role", role);
-	json_add_str(body, "model", model);
-	json_add_int(body, "tokens_in", tokens_in);
-	json_add_int(body, "tokens_out", tokens_out);
-	json_add_int(body, "tokens_cached", tokens_cached);
-	if (dollars >= 0)
-		cJSON_AddNumberToObject(body, "dollars", dollars);
-	else
-		cJSON_AddNullToObject(body, "dollars");
-	worker_emit(w, EVENT_USAGE, body);
-	if (dollars < 0 && w->session.manager.granted_dollars > 0 && !w->told_no_price) {
-		w->told_no_price = true;
-		worker_trouble(w, "price",
-			"the price of the model is not known: what it costs "
-			"does not count towards the limit of dollars",
-			model, -1);
-	}
-	if (w->session.manager.phase == MANAGER_TURN)
-		worker_step(w, &ev); /* a limit may end the turn */
-	else
-		manager_step(&w->session.manager, &ev, clock_now_ms());
-	worker_save(w, false); /* what was spent counts, whatever happens next */
-}
+/* --- doing what the policy decides --- */
 
 int worker_save(struct worker *w, bool sync)
 {
@@ -93,33 +27,6 @@ int worker_save(struct worker *w, bool sync)
 	log_error("agent=%lld session: %s", (long long)w->agent, e.text);
 	return -1;
 }
-
-void worker_note(struct worker *w, const char *text)
-{
-	session_append(&w->session.note, text, PROMPT_NOTE_BYTES);
-	session_append(&w->session.note, "\n", PROMPT_NOTE_BYTES);
-}
-
-void worker_tell_state(struct worker *w)
-{
-	const struct manager *m = &w->session.manager;
-	const char *state = manager_state(m);
-	cJSON *body;
-
-	if (!strcmp(state, w->state) && !strcmp(m->reason, w->reason))
-		return;
-	snprintf(w->state, sizeof w->state, "%s", state);
-	snprintf(w->reason, sizeof w->reason, "%s", m->reason);
-	body = cJSON_CreateObject();
-	json_add_str(body, "state", state);
-	json_add_text(body, "reason", m->reason, strlen(m->reason));
-	json_add_int(body, "turn", m->turn);
-	worker_emit(w, EVENT_STATE, body);
-	log_info(
-		"agent=%lld %s%s%s", (long long)w->agent, state, *m->reason ? ": " : "", m->reason);
-}
-
-/* --- doing what the policy decides --- */
 
 static void on_policy_timer(uv_timer_t *t)
 {
@@ -136,24 +43,18 @@ static void set_policy_timer(struct worker *w)
 			(uint64_t)(due > now ? due - now : 0), 0);
 }
 
-/* The agent is done, failed or stopped, and nothing below us lives any more: only now
- * it is said. What led here is saved with it, not before, so that a worker which is
- * killed in between leaves it undecided, and the command that asked for it comes again.
- * Nobody hears of it before that: for an agent that has ended no worker is started any
- * more, which would have to clean up after this one. */
-static void tell_end(struct worker *w)
+/* Another worker follows: this one ends as soon as no turn and no finishing is under way.
+ * A question to the model is asked again by the other. */
+static void retire_if_free(struct worker *w)
 {
-	w->ending = false;
-	link_hold(w->link);
-	worker_tell_state(w);
-	w->session.ended_seq = link_last(w->link);
+	if (!w->retiring || w->quitting || w->finish || (w->acp && acp_busy(w->acp)))
+		return;
+	log_info("agent=%lld gives way to a worker of another version", (long long)w->agent);
+	w->suspended = true;
+	turn_flush(w);
 	worker_save(w, true);
-	link_release(w->link);
-	link_taken(w->link, w->session.command);
-	crash_point(CRASH_AGENT_ENDED);
+	worker_quit(w, 0);
 }
-
-static void retire_if_free(struct worker *w);
 
 void worker_step(struct worker *w, const struct manager_event *ev)
 {
@@ -195,245 +96,11 @@ void worker_step(struct worker *w, const struct manager_event *ev)
 	retire_if_free(w);
 }
 
-/* Another worker follows: this one ends as soon as no turn and no finishing is under way.
- * A question to the model is asked again by the other. */
-static void retire_if_free(struct worker *w)
-{
-	if (!w->retiring || w->quitting || w->finish || (w->acp && acp_busy(w->acp)))
-		return;
-	log_info("agent=%lld gives way to a worker of another version", (long long)w->agent);
-	w->suspended = true;
-	turn_flush(w);
-	worker_save(w, true);
-	worker_quit(w, 0);
-}
-
 void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason)
 {
 	struct manager_event ev = {.kind = kind, .reason = reason, .delay_ms = -1};
 
 	worker_step(w, &ev);
-}
-
-/* --- looking at the workspace --- */
-
-void worker_tell_diff(struct worker *w, const struct tree_look *look)
-{
-	_cleanup_json_ cJSON *body = NULL;
-	struct err e;
-
-	snprintf(w->session.head, sizeof w->session.head, "%s", look->head);
-	w->session.fingerprint = look->fingerprint;
-	if (look->fingerprint == w->told_fingerprint)
-		return;
-	body = json_parse(look->diff, strlen(look->diff), EVENT_BODY_MAX, &e);
-	if (!body) {
-		log_warn("agent=%lld diff: %s", (long long)w->agent, e.text);
-		return;
-	}
-	w->told_fingerprint = look->fingerprint;
-	worker_emit(w, EVENT_DIFF, take_ptr(body));
-}
-
-static void on_looked(void *arg, const struct tree_look *look, const struct err *e)
-{
-	struct worker *w = arg;
-	bool again = w->look_again;
-
-	w->looking = w->look_again = false;
-	if (w->quitting) {
-		worker_maybe_exit(w);
-		return;
-	}
-	if (e)
-		worker_trouble(w, "workspace", e->text, "", -1);
-	else
-		worker_tell_diff(w, look);
-	if (again)
-		worker_look(w);
-}
-
-void worker_look(struct worker *w)
-{
-	if (w->looking) {
-		w->look_again = true;
-		return;
-	}
-	w->looking = true;
-	tree_look(w->tree, on_looked, w);
-}
-
-/* --- ending --- */
-
-static void on_hard_end(uv_timer_t *t)
-{
-	struct worker *w = t->data;
-	bool none_left;
-
-	child_end_all(0);
-	none_left = child_none_left();
-	if (w->ending && !none_left) {
-		/* Neither dead nor ended: nothing is said before all below us is dead. */
-		log_warn("agent=%lld waits for processes that do not die", (long long)w->agent);
-		uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
-		return;
-	}
-	log_warn("agent=%lld does not end in time and is ended", (long long)w->agent);
-	if (w->ending)
-		tell_end(w);
-	_exit(w->exit_code);
-}
-
-static void on_drain_end(uv_timer_t *t)
-{
-	struct worker *w = t->data;
-
-	log_warn("agent=%lld the supervisor did not take the last events; they stay in the spool",
-		(long long)w->agent);
-	w->draining = false;
-	worker_maybe_exit(w);
-}
-
-static void on_end_again(uv_timer_t *t)
-{
-	worker_maybe_exit(t->data);
-}
-
-void worker_maybe_exit(struct worker *w)
-{
-	if (!w->quitting || w->acp || w->finish || (w->tree && !tree_idle(w->tree)))
-		return;
-	if (!child_none_left()) { /* the kernel takes its time, or one has its grace */
-		uv_timer_start(&w->policy_timer, on_end_again, WORKER_END_AGAIN_MS, 0);
-		return;
-	}
-	if (w->ending)
-		tell_end(w);
-	if (w->draining && !link_drained(w->link)) {
-		if (!w->drain_timed)
-			uv_timer_start(&w->end_timer, on_drain_end, WORKER_DRAIN_MS, 0);
-		w->drain_timed = true;
-		return;
-	}
-	uv_stop(w->loop);
-}
-
-void worker_quit(struct worker *w, int code)
-{
-	int grace_ms = code == WORKER_EXIT_PERMANENT ? 0 : WORKER_GRACE_MS;
-
-	if (w->quitting)
-		return;
-	turn_flush(w);
-	ask_cancel(w);
-	finish_cancel(w);
-	w->quitting = true;
-	w->exit_code = code;
-	w->draining = code == 0 && !w->suspended;
-	uv_timer_stop(&w->policy_timer);
-	uv_timer_stop(&w->turn_timer);
-	uv_timer_stop(&w->restart_timer);
-	uv_timer_stop(&w->watch_timer);
-	uv_timer_stop(&w->disk_timer);
-	if (w->tree)
-		tree_cancel(w->tree);
-	uv_timer_start(&w->end_timer, on_hard_end, WORKER_SUSPEND_MS, 0);
-	if (w->acp)
-		acp_end(w->acp, grace_ms, NULL);
-	child_end_all(grace_ms);
-	worker_maybe_exit(w);
-}
-
-static void on_signal(uv_signal_t *s, int number)
-{
-	struct worker *w = s->data;
-
-	log_info("agent=%lld signal %d: suspended", (long long)w->agent, number);
-	w->suspended = true;
-	if (w->started && !w->ending) {
-		turn_flush(w);
-		worker_save(w, true);
-	}
-	if (w->quitting) { /* does not wait for the supervisor to take the last events */
-		w->draining = false;
-		worker_maybe_exit(w);
-		return;
-	}
-	worker_quit(w, 0);
-}
-
-/* --- commands --- */
-
-/* Event and session are two files: which event it will be is recorded before, so that a
- * worker that gets the command again knows whether it was told. */
-static void tell_message(struct worker *w, int64_t n, const char *from, const char *text)
-{
-	cJSON *event;
-	char to[32];
-
-	if (w->session.telling == n)
-		return;
-	w->session.telling = w->blocked ? 0 : n; /* what is held back has no seq yet */
-	w->session.telling_seq = link_last(w->link) + 1;
-	worker_save(w, false);
-	event = cJSON_CreateObject();
-	snprintf(to, sizeof to, "agent/%lld", (long long)w->agent);
-	json_add_str(event, "direction", "in");
-	json_add_str(event, "from", from);
-	json_add_str(event, "to", to);
-	json_add_str(event, "text", text);
-	json_add_int(event, "command", n);
-	json_add_int(event, "turn", w->session.manager.turn);
-	worker_emit(w, EVENT_MESSAGE, event);
-}
-
-static void take_message(struct worker *w, int64_t n, const cJSON *body)
-{
-	const char *from = json_str(body, "from", "person"), *text = json_str(body, "text", "");
-	struct manager_event ev = {.kind = MANAGER_EV_TELL, .delay_ms = -1};
-
-	tell_message(w, n, from, text);
-	w->session.command = n;
-	session_add_message(&w->session, from, text);
-	ev.from_person = strncmp(from, "agent/", 6) != 0;
-	worker_step(w, &ev);
-}
-
-static void on_command(void *arg, int64_t n, const char *kind, const cJSON *body)
-{
-	struct worker *w = arg;
-
-	if (w->quitting)
-		return;
-	if (n <= w->session.command) { /* taken over, but the disk did not keep it */
-		if (worker_save(w, true) == 0)
-			link_taken(w->link, n);
-		return;
-	}
-	log_info("agent=%lld command %lld: %s", (long long)w->agent, (long long)n, kind);
-	crash_point(CRASH_COMMAND_CAME);
-	if (!strcmp(kind, "tell"))
-		take_message(w, n, body);
-	w->session.command = n;
-	if (!strcmp(kind, "interrupt"))
-		worker_event(w, MANAGER_EV_INTERRUPT, NULL);
-	else if (!strcmp(kind, "pause"))
-		worker_event(w, MANAGER_EV_PAUSE, NULL);
-	else if (!strcmp(kind, "resume"))
-		worker_event(w, MANAGER_EV_RESUME, NULL);
-	else if (!strcmp(kind, "stop"))
-		worker_event(w, MANAGER_EV_STOP, NULL);
-	else if (!strcmp(kind, "finish"))
-		worker_event(w, MANAGER_EV_FINISH, NULL);
-	else if (!strcmp(kind, "permission"))
-		coder_permit(w, json_str(body, "permission", ""), json_str(body, "option", ""));
-	else if (strcmp(kind, "tell") != 0)
-		log_warn("agent=%lld unknown command \"%s\" is skipped", (long long)w->agent, kind);
-	crash_point(CRASH_COMMAND_DONE);
-	if (w->quitting || worker_save(w, true) < 0)
-		return;
-	crash_point(CRASH_COMMAND_SAVED);
-	link_taken(w->link, n);
 }
 
 /* --- the wire and the lock --- */
@@ -529,7 +196,7 @@ static void on_lock_work(uv_work_t *work)
 static void on_locked(uv_work_t *work, int status)
 {
 	static const struct link_handler handler = {.hello = start_on_hello,
-		.command = on_command,
+		.command = command_came,
 		.drained = on_drained,
 		.blocked = on_blocked,
 		.disk = on_disk,
@@ -646,8 +313,8 @@ static void init_handles(struct worker *w)
 	uv_signal_init(w->loop, &w->sigterm);
 	uv_signal_init(w->loop, &w->sigint);
 	w->sigterm.data = w->sigint.data = w;
-	uv_signal_start(&w->sigterm, on_signal, SIGTERM);
-	uv_signal_start(&w->sigint, on_signal, SIGINT);
+	uv_signal_start(&w->sigterm, ending_on_signal, SIGTERM);
+	uv_signal_start(&w->sigint, ending_on_signal, SIGINT);
 	output_init(&w->output, on_piece, w);
 	w->idle_ms = -1;
 }

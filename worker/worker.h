@@ -1,6 +1,9 @@
 /* The edge of one agent: does what the manager's policy decides. What its files
  * share; one struct, one thread, one loop.
- *   worker.c   life: lock, commands, the policy's decisions, end
+ *   worker.c   life: lock, the policy's decisions, the wire
+ *   report.c   what is told of the agent
+ *   command.c  what people and other agents want of it
+ *   ending.c   the end, with everything below
  *   start.c    from hello to the first turn
  *   coder.c    the coding agent's process: start, restart, permissions
  *   ask.c      questions to the Agent model
@@ -122,6 +125,8 @@ int worker_run(const struct paths *paths, int64_t agent, int64_t epoch);
 /* Feeds the policy and does what it says. */
 void worker_step(struct worker *w, const struct manager_event *ev);
 void worker_event(struct worker *w, enum manager_event_kind kind, const char *reason);
+int worker_save(struct worker *w, bool sync); /* -1: failed, and logged */
+
 /* A try failed that is repeated in delay_ms: told as trouble and as the agent's reason,
  * until worker_goes_on. */
 void worker_delayed(
@@ -134,15 +139,19 @@ void worker_trouble(struct worker *w, const char *what, const char *reason, cons
 void worker_emit_usage(struct worker *w, const char *role, const char *model, int64_t tokens_in,
 	int64_t tokens_out, int64_t tokens_cached, double dollars);
 void worker_tell_state(struct worker *w);	      /* if it is another than told last */
-int worker_save(struct worker *w, bool sync);	      /* -1: failed, and logged */
 void worker_note(struct worker *w, const char *text); /* for the next prompt or question */
 /* Looks at the workspace in the background and tells what changed. */
 void worker_look(struct worker *w);
 void worker_tell_diff(struct worker *w, const struct tree_look *look);
+
+/* A command (link.h). */
+void command_came(void *arg, int64_t n, const char *kind, const cJSON *body);
+
 /* Ends the process: the tree below us first, then with this code. */
 void worker_quit(struct worker *w, int code);
 /* Called when something worker_quit waits for is gone. */
 void worker_maybe_exit(struct worker *w);
+void ending_on_signal(uv_signal_t *s, int number);
 
 /* worker.hello was answered (link.h). */
 void start_on_hello(void *arg, const cJSON *result);
