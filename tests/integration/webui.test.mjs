@@ -496,10 +496,14 @@ test('a stream begins at the present, filters, and tells its position', async ()
   for (const stream of [everything, some, one]) stream.close();
 });
 
+// Another webui of the same store is the one that is killed: the first notices nothing.
 test('a killed webui and Last-Event-ID: nothing missed, nothing doubled', async () => {
+  const { webui: first, port: firstPort } = stack;
   const agent = await create({ turns: [{ steps: [{ flood: { lines: 300, size: 40, rate: 200 } }, { text: 'the end\n' }] }] });
   const from = (await api('GET', `/agents/${agent}`)).json.last_event;
   const seen = [];
+  await stack.startWebui();
+  const { port } = stack;
   let stream = openStream(`?after=${from}`);
   for (let kills = 0; kills < 2; kills++) {
     await stream.until((e) => e.kind === 'output' && e.subject === agent && !seen.includes(e.id), 'some output');
@@ -508,7 +512,7 @@ test('a killed webui and Last-Event-ID: nothing missed, nothing doubled', async 
     seen.push(...stream.ids);
     const { last } = stream;
     stream.close();
-    await stack.startWebui({ port: stack.port });
+    await stack.startWebui({ port });
     // The browser repeats the address it began with; its position counts.
     stream = openStream(`?after=${from}`, { headers: { 'last-event-id': String(last) } });
     await stream.opened;
@@ -516,6 +520,10 @@ test('a killed webui and Last-Event-ID: nothing missed, nothing doubled', async 
   const end = await stream.until((e) => e.kind === 'state' && e.subject === agent && e.body.state === 'done', 'done');
   seen.push(...stream.ids);
   stream.close();
+  stack.webui.kill('SIGTERM');
+  assert.deepEqual(await stack.webui.ended, { code: 0, signal: null });
+  Object.assign(stack, { webui: first, port: firstPort });
+  assert.equal((await api('GET', `/agents/${agent}`)).json.state, 'done');
   const stored = [];
   for (let after = from; ;) {
     const { events, last } = await stack.ask('events.after', { after, limit: 1000 });
@@ -554,7 +562,7 @@ test('five hundred connections that never end their request keep nobody waiting'
 });
 
 test('without a supervisor reads go on and changes say why not', async () => {
-  stack.supervisor.kill('SIGKILL');
+  stack.supervisor.kill('SIGTERM');
   await stack.supervisor.ended;
   const agents = await api('GET', '/agents');
   assert.equal(agents.status, 200);
