@@ -23,6 +23,13 @@ struct held {
 	char *body;
 };
 
+struct question { /* of link_ask, under way */
+	struct question *next;
+	struct link *link;
+	link_answer_cb cb;
+	void *arg;
+};
+
 struct link {
 	uv_loop_t *loop;
 	const struct link_handler *handler;
@@ -32,6 +39,7 @@ struct link {
 	struct bus_pub *pub;
 	struct bus_req *req;
 	struct bus_ask *ask; /* hello or next under way */
+	struct question *questions;
 	struct spool *spool;
 	int64_t published; /* seq of the last event published in this round */
 	int64_t command_done;
@@ -46,6 +54,7 @@ struct link {
 	int version; /* spoken with the supervisor: the lower of both */
 	int64_t alone_ms;
 	uv_timer_t watch, retry, silence;
+	int open_handles;
 };
 
 static void publish_window(struct link *l)
@@ -145,8 +154,10 @@ static int read_answer(
 		*e = *failure;
 		return -1;
 	}
-	if (rpc_parse(data, n, BUS_FRAME_MAX, m, e) < 0)
+	if (rpc_parse(data, n, BUS_FRAME_MAX, m, e) < 0) {
+		e->kind = ERR_PROTOCOL; /* ERR_INVALID would be what the supervisor says of us */
 		return -1;
+	}
 	if (m->type == RPC_RESULT)
 		return 0;
 	if (m->type == RPC_ERROR)
@@ -442,11 +453,14 @@ void link_taken(struct link *l, int64_t n)
 		l->command_done = n;
 }
 
-struct question {
-	struct link *link;
-	link_answer_cb cb;
-	void *arg;
-};
+static void forget(struct question *q)
+{
+	struct question **at = &q->link->questions;
+
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+}
 
 static void on_answer(void *arg, const char *data, size_t n, const struct err *failure)
 {
@@ -454,6 +468,7 @@ static void on_answer(void *arg, const char *data, size_t n, const struct err *f
 	struct rpc m;
 	struct err e;
 
+	forget(q);
 	if (read_answer(data, n, failure, &m, &e) < 0) {
 		q->cb(q->arg, NULL, &e);
 		return;
@@ -473,6 +488,8 @@ void link_ask(struct link *l, const char *id, const char *method, const cJSON *p
 	q->link = l;
 	q->cb = cb;
 	q->arg = arg;
+	q->next = l->questions;
+	l->questions = q;
 	bus_req_ask(l->req, text, strlen(text), LINK_CALL_MS, LINK_RESEND_MS, on_answer, q);
 }
 
@@ -514,9 +531,13 @@ void link_start(struct link *l, int64_t command_done)
 	ask_hello(l);
 }
 
-static void on_retry_closed(uv_handle_t *h)
+/* In any order: what lies in l stays until the last of them is closed. */
+static void on_timer_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct link *l = h->data;
+
+	if (--l->open_handles == 0)
+		free(l);
 }
 
 void link_free(struct link *l)
@@ -533,9 +554,16 @@ void link_free(struct link *l)
 		free(h->body);
 		free(h);
 	}
-	uv_close((uv_handle_t *)&l->watch, NULL);
-	uv_close((uv_handle_t *)&l->silence, NULL);
-	uv_close((uv_handle_t *)&l->retry, on_retry_closed);
+	while (l->questions) {
+		struct question *q = l->questions;
+
+		l->questions = q->next;
+		free(q);
+	}
+	l->open_handles = 3;
+	uv_close((uv_handle_t *)&l->watch, on_timer_closed);
+	uv_close((uv_handle_t *)&l->silence, on_timer_closed);
+	uv_close((uv_handle_t *)&l->retry, on_timer_closed);
 }
 
 bool link_drained(const struct link *l)
@@ -546,9 +574,4 @@ bool link_drained(const struct link *l)
 int64_t link_last(const struct link *l)
 {
 	return l->spool ? spool_last(l->spool) : 0;
-}
-
-int64_t link_committed(const struct link *l)
-{
-	return l->spool ? spool_acknowledged(l->spool) : 0;
 }

@@ -70,7 +70,6 @@ void link_ask(struct link *l, const char *id, const char *method, const cJSON *p
 	link_answer_cb cb, void *arg);
 
 bool link_drained(const struct link *l);
-int64_t link_last(const struct link *l);      /* seq of the last event */
-int64_t link_committed(const struct link *l); /* as hello or next told last */
+int64_t link_last(const struct link *l); /* seq of the last event */
 
 #endif

@@ -35,7 +35,8 @@ struct tree {
 	uv_work_t work;
 	uv_async_t async;
 	uv_timer_t timer; /* throttles progress */
-	uv_mutex_t lock;  /* guards the four below */
+	int open_handles;
+	uv_mutex_t lock; /* guards the four below */
 	char what[16];
 	int64_t done, total;
 	bool news;
@@ -207,6 +208,8 @@ static void on_closed(uv_handle_t *h)
 {
 	struct tree *t = h->data;
 
+	if (--t->open_handles > 0)
+		return;
 	uv_mutex_destroy(&t->lock);
 	workspace_free(t->workspace);
 	free(t);
@@ -220,7 +223,8 @@ static void release(struct tree *t)
 		t->first = j->next;
 		job_free(j);
 	}
-	uv_close((uv_handle_t *)&t->timer, NULL);
+	t->open_handles = 2;
+	uv_close((uv_handle_t *)&t->timer, on_closed);
 	uv_close((uv_handle_t *)&t->async, on_closed);
 }
 
