@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { git, makeRepository, patience, startStack, support } from '../support/stack.mjs';
 import { axe } from './axe.mjs';
-import { openBrowser, watchContext } from './browser.mjs';
+import { openBrowser, rattle, watchContext } from './browser.mjs';
 
 const WAIT = 20000 * patience;
 const HOSTILE = '<img src=x onerror="window.owned=1"> \u202egnp.exe\u0007 </script><b>bold</b>';
@@ -208,6 +208,50 @@ test('everything by keyboard', async () => {
   await page.keyboard.press('Escape');
 });
 
+test('keys in one go: each acts on what the one before led to, also while no frame is drawn', async () => {
+  const help = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+  const palette = page.getByRole('dialog', { name: 'Command palette' });
+  // The code of other views has come.
+  await page.keyboard.press('c');
+  await page.locator('[name=repository]:focus').waitFor();
+  await rattle(page, 'Escape', 'gb');
+  await row(writing).waitFor();
+  // Whatever waits for a frame now comes after all of the keys.
+  await page.evaluate(() => {
+    const soon = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (run) => setTimeout(() => soon(run), 1500);
+  });
+  await rattle(page, '/', 'jxp?', 'Escape', '?');
+  await help.waitFor();
+  assert.equal(await page.getByLabel('Filter').inputValue(), '');
+  await rattle(page, 'Escape', 'Control+k', 'keyboard', 'Enter');
+  await help.waitFor();
+  assert.equal(await palette.count(), 0);
+  await rattle(page, 'Escape', 'Control+k', 'Escape', 'Control+k', 'x', 'Escape', 'Control+k', 'theme: dark', 'Enter');
+  await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
+  assert.equal(await palette.count() + await help.count(), 0);
+  assert.equal(await page.locator('.bulk').count(), 0, 'no key went to the view behind');
+  await rattle(page, 'Control+k', 'theme: system', 'Enter');
+  await page.waitForFunction(() => document.documentElement.dataset.theme !== 'dark');
+
+  assert.equal(await focused(), asking, 'Escape left the filter for the first row');
+  await rattle(page, 'jjkj');
+  assert.equal(await focused(), writing);
+  await rattle(page, 'x', '/', 'Escape', 'x', 'r', 'not sent', 'Escape', 'j');
+  assert.equal(await page.locator('.tell').count(), 0);
+  await page.locator('.bulk').getByText('2 selected').waitFor();
+  assert.equal(await focused(), talking);
+  await rattle(page, 'Escape');
+  await page.locator('.bulk').waitFor({ state: 'detached' });
+
+  await row(writing).locator('.row-link').focus();
+  await rattle(page, 'Enter', '3', 'gn', 'https://example.org/sp');
+  await page.waitForURL(`${origin}/new`);
+  assert.equal(await page.locator('[name=repository]').inputValue(), 'https://example.org/sp');
+  await page.goBack();
+  assert.equal(page.url(), `${origin}/agents/${writing}?tab=changes`);
+});
+
 test('the palette finds agents, views and actions', async () => {
   const palette = page.getByRole('dialog', { name: 'Command palette' });
   await page.keyboard.press('Control+k');
@@ -222,8 +266,8 @@ test('the palette finds agents, views and actions', async () => {
   await page.keyboard.press('Escape');
   await palette.waitFor({ state: 'detached' });
   await page.keyboard.press('Control+k');
-  await palette.getByRole('combobox').fill('theme: dark');
-  await palette.getByRole('option', { name: /Theme: Dark/ }).click();
+  await page.keyboard.type('theme: dark');
+  await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
   await page.reload();
   await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');

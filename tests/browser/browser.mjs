@@ -15,6 +15,24 @@ export async function openBrowser() {
   });
 }
 
+const NAMED = { Enter: [13, '\r'], Escape: [27], Delete: [46], ArrowDown: [40] };
+
+// Keys in one go, each sent before the one before it was answered for, as quick fingers do:
+// "/", "a", "Enter", "Control+k"; a longer text is typed letter by letter.
+export async function rattle(page, ...keys) {
+  const cdp = await page.context().newCDPSession(page);
+  const sent = [];
+  for (const key of keys.flatMap((one) => (NAMED[one] || one.startsWith('Control+') ? [one] : [...one]))) {
+    const plain = key.replace('Control+', '');
+    const [code, text] = NAMED[key] ?? [/\w/.test(plain) ? plain.toUpperCase().charCodeAt(0) : 0, plain];
+    const event = { key: plain, windowsVirtualKeyCode: code, modifiers: plain === key ? 0 : 2, ...(text && plain === key ? { text } : {}) };
+    sent.push(cdp.send('Input.dispatchKeyEvent', { type: event.text ? 'keyDown' : 'rawKeyDown', ...event }));
+    sent.push(cdp.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event, text: undefined }));
+  }
+  await Promise.all(sent);
+  await cdp.detach();
+}
+
 // What went wrong in any page of a context, to be empty at the end. Errors that a test
 // provokes (a 401 is a line in the console) are named in `expected`.
 export function watchContext(context, origin) {

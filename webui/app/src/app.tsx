@@ -1,7 +1,7 @@
 // The frame around every view: head line, banner, dialogs, what is spoken.
 import { api, session } from './api';
 import { act, tell, toggle } from './actions';
-import { addKeys, begun, press, typing } from './keys';
+import { addKeys, begun, dialogIsOpen, press, typing } from './keys';
 import { canNotify, notifying, notifyMe } from './notify';
 import { Help, helping, Keys } from './parts/Help';
 import { Icon, type IconName } from './parts/Icon';
@@ -66,7 +66,7 @@ function focusMessage(): boolean {
 const go = (path: string) => (): void => navigate(path);
 
 addKeys([
-  { keys: 'ctrl+k', label: 'Command palette', group: 'Everywhere', run: () => void (asking.value = !document.querySelector('.palette[open]')) },
+  { keys: 'ctrl+k', label: 'Command palette', group: 'Everywhere', run: () => void (asking.value = !asking.peek()) },
   { keys: '?', label: 'This help', group: 'Everywhere', run: () => void (helping.value = true) },
   { keys: 'c', label: 'New task', group: 'Everywhere', run: go('/new') },
   { keys: 'z', label: 'Undo', group: 'Everywhere', run: () => undoLast() },
@@ -112,7 +112,7 @@ addKeys([
 window.addEventListener('keydown', press);
 // Out of a field with Escape, so that the keys mean actions again.
 window.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !event.defaultPrevented && typing(event.target) && !document.querySelector('dialog[open]')) {
+  if (event.key === 'Escape' && !event.defaultPrevented && typing(event.target) && !dialogIsOpen()) {
     (event.target as HTMLElement).blur();
   }
 });

@@ -1,5 +1,9 @@
 // Keys of the page: single ones, and sequences that begin with g. Not while a person types
 // or a dialog is open. What is registered is also what the help shows.
+//
+// What a key leads to is there before the next key: views and dialogs are drawn in a
+// microtask after it, and nothing that another key needs (a focus, an open dialog, a layer
+// of keys) may wait for a frame or an event of the browser's.
 import { effect, signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
 import { keep, kept } from './kept';
@@ -42,6 +46,38 @@ export function typing(target: EventTarget | null): boolean {
   return target.matches('input:not([type=checkbox], [type=radio], [type=button])') || target.closest('.xterm') !== null;
 }
 
+// Dialogs that are open, the newest last, each with how it is closed.
+const dialogs: (() => void)[] = [];
+
+export function openDialog(close: () => void): () => void {
+  dialogs.push(close);
+  return () => dialogs.splice(dialogs.indexOf(close), 1);
+}
+
+export const dialogIsOpen = (): boolean => dialogs.length > 0;
+
+// Keys that came while the code of the view they are meant for was under way.
+let held: KeyboardEvent[] | null = null;
+const HELD_MAX = 200;
+
+// Returns what lets them act: each after what the one before led to is drawn, so between
+// microtasks; from where a field has the focus, they are what is typed.
+export function holdKeys(): () => Promise<void> {
+  const mine: KeyboardEvent[] = (held = [...(held ?? [])]);
+  let going = false;
+  return async () => {
+    if (going) return;
+    going = true;
+    while (held === mine) {
+      const event = mine.shift();
+      if (!event) held = null;
+      else if (typing(document.activeElement)) document.execCommand('insertText', false, event.key);
+      else run(event);
+      await Promise.resolve().then(() => {});
+    }
+  };
+}
+
 function nameOf(event: KeyboardEvent): string {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const shift = event.shiftKey && /^([a-z]|\w{2,})$/.test(key) ? 'shift+' : '';
@@ -55,11 +91,25 @@ function forget(): void {
 
 export function press(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing || ['Shift', 'Control', 'Alt', 'Meta'].includes(event.key)) return;
+  if (held && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !dialogIsOpen()) {
+    if (held.length < HELD_MAX) held.push(event);
+    event.preventDefault();
+    return;
+  }
+  run(event);
+}
+
+function run(event: KeyboardEvent): void {
   const name = nameOf(event);
   const plain = !name.startsWith('ctrl+') && !name.startsWith('alt+');
   const whole = begun.value ? `${begun.value} ${name}` : name;
   forget();
-  if (plain && (typing(event.target) || document.querySelector('dialog[open], :popover-open'))) return;
+  if (name === 'Escape' && dialogIsOpen()) {
+    event.preventDefault();
+    dialogs.at(-1)?.();
+    return;
+  }
+  if (plain && (typing(event.target) || dialogIsOpen() || document.querySelector(':popover-open'))) return;
   if (plain && name.length === 1 && !singleKeys.value) return;
   for (const layer of [...layers].reverse()) {
     for (const binding of layer) {

@@ -40,8 +40,11 @@ export function navigate(to: string, replace = false): void {
   url.value = to;
   if (moved) {
     window.scrollTo(0, 0);
-    // A reader of the screen starts at the new page's heading.
-    queueMicrotask(() => document.querySelector<HTMLElement>('main h1')?.focus());
+    // A reader of the screen starts at the new page's heading, or the field that has the focus.
+    queueMicrotask(() => {
+      const main = document.querySelector('main');
+      if (!main?.contains(document.activeElement)) main?.querySelector<HTMLElement>('h1')?.focus();
+    });
   }
 }
 

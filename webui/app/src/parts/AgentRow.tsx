@@ -11,7 +11,7 @@ import type { Agent } from '../types';
 import { ExternalLink } from './ExternalLink';
 import { Changes } from './Figures';
 import { Age, Spark, StepBar } from './Live';
-import { focusRow } from './focus';
+import { followRow } from './focus';
 import { StateBadge } from './State';
 
 const LIVE: readonly Agent['state'][] = ['starting', 'working', 'finishing'];
@@ -54,10 +54,7 @@ export function AgentRow({ entry }: { entry: Entry }) {
   // A row that moves to another section takes the focus along.
   useLayoutEffect(
     () => () => {
-      if (!box.current?.contains(document.activeElement)) return;
-      requestAnimationFrame(() => {
-        if (document.activeElement === document.body) focusRow(agent.id, 2);
-      });
+      if (box.current?.contains(document.activeElement)) followRow(agent.id);
     },
     [],
   );

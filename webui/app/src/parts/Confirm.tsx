@@ -1,6 +1,6 @@
-// Asks before what cannot be undone. The dialog element keeps the focus inside.
-import { useEffect, useRef } from 'preact/hooks';
+// Asks before what cannot be undone.
 import type { ComponentChildren } from 'preact';
+import { Dialog } from './Dialog';
 
 interface Props {
   title: string;
@@ -11,12 +11,8 @@ interface Props {
 }
 
 export function Confirm({ title, yes, onYes, onNo, children }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
   return (
-    <dialog ref={dialog} class="dialog" aria-label={title} onClose={onNo}>
+    <Dialog title={title} onClose={onNo}>
       <h2>{title}</h2>
       <div class="dialog-body">{children}</div>
       <div class="dialog-buttons">
@@ -27,6 +23,6 @@ export function Confirm({ title, yes, onYes, onNo, children }: Props) {
           {yes}
         </button>
       </div>
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,5 +1,5 @@
 // One labelled control with its hint and its error, tied together for screen readers.
-import { useId } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
 
 interface Common {
@@ -54,10 +54,15 @@ type InputProps = Common & {
 };
 
 export function TextField({ value, onValue, secret, digits, placeholder, mono, name, list, focus, ...common }: InputProps) {
+  const input = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => {
+    if (focus) input.current?.focus();
+  }, []);
   return (
     <Frame {...common}>
       {(shared) => (
         <input
+          ref={input}
           {...shared}
           name={name}
           {...(secret ? { type: 'password' as const } : { type: 'text' as const, list })}
@@ -65,7 +70,6 @@ export function TextField({ value, onValue, secret, digits, placeholder, mono, n
           value={value}
           placeholder={placeholder}
           class={mono ? 'mono' : ''}
-          autoFocus={focus}
           autoComplete="off"
           spellcheck={false}
           onInput={(event) => onValue(event.currentTarget.value)}

@@ -1,7 +1,8 @@
 // A view whose code is a chunk of its own, loaded when it is first shown:
 //   const AgentView = lazy(() => import('./views/Agent').then((made) => made.AgentView));
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
+import { holdKeys } from '../keys';
 
 function Failed() {
   return (
@@ -24,15 +25,22 @@ export function lazy<Props extends object>(
   const Lazy = (props: Props) => {
     const [, setLoaded] = useState(Boolean(made));
     const [failed, setFailed] = useState(false);
-    useEffect(() => {
+    useLayoutEffect(() => {
       if (made) return;
+      const letGo = holdKeys();
       load().then(
         (found) => {
           made = found;
           setLoaded(true);
+          // Drawn a microtask from now.
+          queueMicrotask(() => void letGo());
         },
-        () => setFailed(true),
+        () => {
+          setFailed(true);
+          void letGo();
+        },
       );
+      return () => void letGo();
     }, []);
     if (failed) return <Failed />;
     if (!made) return <div class="boot" role="status" aria-label="Loading" />;

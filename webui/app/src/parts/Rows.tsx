@@ -1,24 +1,25 @@
 // A list of agents of any length: pieces of it that are far from the window are empty boxes
 // of their height.
-import { signal, type Signal } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { signal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { entryOf } from '../store';
 import { AgentRow } from './AgentRow';
+import { pieces } from './focus';
 
 const CHUNK = 20;
 const ROW_PX = 62;
 // This far beyond the window pieces are drawn.
 const MARGIN_PX = 900;
 
-const near = new WeakMap<Element, Signal<boolean>>();
 const watcher =
   typeof IntersectionObserver === 'undefined'
     ? null
     : new IntersectionObserver(
         (seen) => {
           for (const { target, isIntersecting } of seen) {
-            const shown = near.get(target);
-            if (shown) shown.value = isIntersecting;
+            const shown = pieces.get(target);
+            // The focus is not drawn away from under a person's keys.
+            if (shown) shown.value = isIntersecting || target.contains(document.activeElement);
           }
         },
         { rootMargin: `${MARGIN_PX}px 0px` },
@@ -28,10 +29,10 @@ function Piece({ ids, at }: { ids: readonly number[]; at: number }) {
   const box = useRef<HTMLUListElement>(null);
   const shown = useMemo(() => signal(at === 0 || !watcher), []);
   const height = useRef(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = box;
     if (!current || !watcher) return;
-    near.set(current, shown);
+    pieces.set(current, shown);
     watcher.observe(current);
     return () => watcher.unobserve(current);
   }, []);
@@ -57,11 +58,11 @@ function Piece({ ids, at }: { ids: readonly number[]; at: number }) {
 }
 
 export function Rows({ ids }: { ids: readonly number[] }) {
-  const pieces: (readonly number[])[] = [];
-  for (let i = 0; i < ids.length; i += CHUNK) pieces.push(ids.slice(i, i + CHUNK));
+  const parts: (readonly number[])[] = [];
+  for (let i = 0; i < ids.length; i += CHUNK) parts.push(ids.slice(i, i + CHUNK));
   return (
     <div class="rows-all panel">
-      {pieces.map((piece, i) => (
+      {parts.map((piece, i) => (
         <Piece key={i} ids={piece} at={i} />
       ))}
     </div>

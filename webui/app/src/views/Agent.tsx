@@ -187,11 +187,6 @@ const addressOf = (id: number, name: string): string => `/agents/${id}${name ===
 function Tabs({ id, tab, watch, agent }: { id: number; tab: string; watch: Watch; agent: Agent }) {
   const counts: Record<string, number> = { story: watch.turns.value.at(-1)?.turn ?? 0, changes: agent.files };
   const go = (name: string): void => navigate(addressOf(id, name), true);
-  const keys = useMemo(
-    () => TABS.map(([name, label], index) => ({ keys: String(index + 1), label, group: 'Agent', run: () => go(name) })),
-    [id],
-  );
-  useKeys(keys);
   const arrows = (event: KeyboardEvent): void => {
     const at = TABS.findIndex(([name]) => name === tab);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: TABS.length - 1 }[event.key];
@@ -225,6 +220,12 @@ function Tabs({ id, tab, watch, agent }: { id: number; tab: string; watch: Watch
 
 export function AgentView({ id, tab: wanted }: { id: number; tab: string }) {
   const made = useSignal<Watch | null>(null);
+  // Also while it is being loaded.
+  const keys = useMemo(
+    () => TABS.map(([name, label], index) => ({ keys: String(index + 1), label, group: 'Agent', run: () => navigate(addressOf(id, name), true) })),
+    [id],
+  );
+  useKeys(keys);
   useEffect(() => {
     const watch = new Watch(id);
     made.value = watch;

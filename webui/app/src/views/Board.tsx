@@ -116,7 +116,10 @@ function Tools() {
           keys: '/',
           label: 'Filter',
           group: 'Board',
-          run: () => input.current?.select(),
+          run: () => {
+            input.current?.focus();
+            input.current?.select();
+          },
         },
       ]),
     [],
@@ -227,7 +230,8 @@ function after(action: Action) {
     const next = here === undefined ? undefined : (shown[shown.indexOf(here) + 1] ?? shown[shown.indexOf(here) - 1]);
     void act(action, all);
     clearSelection();
-    if (action === 'delete' && next !== undefined) requestAnimationFrame(() => focusRow(next));
+    const leaves = action === 'delete' || (action === 'archive' && !withArchived.peek());
+    if (leaves && next !== undefined) focusRow(next);
   };
 }
 

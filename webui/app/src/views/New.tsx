@@ -181,14 +181,12 @@ export function NewView() {
     toast('The form is cleared', { undo: () => setDraft(before) });
   };
   const show = (): void =>
-    queueMicrotask(() =>
-      requestAnimationFrame(() => {
-        const bad = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
-        const foldedIn = bad?.closest('details');
-        if (foldedIn) foldedIn.open = true;
-        bad?.focus();
-      }),
-    );
+    queueMicrotask(() => {
+      const bad = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+      const foldedIn = bad?.closest('details');
+      if (foldedIn) foldedIn.open = true;
+      bad?.focus();
+    });
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -331,7 +329,7 @@ export function NewView() {
             disabled={draft.tasks.length >= TASKS_MAX}
             onClick={() => {
               set({ tasks: [...draft.tasks, newTask()] });
-              requestAnimationFrame(() => form.current?.querySelector<HTMLElement>(`[name="title-${draft.tasks.length}"]`)?.focus());
+              queueMicrotask(() => form.current?.querySelector<HTMLElement>(`[name="title-${draft.tasks.length}"]`)?.focus());
             }}
           >
             <Icon name="plus" size={14} />

@@ -76,7 +76,7 @@ export function SettingsView() {
   };
   const showErrors = (found: Errors): void => {
     setErrors(found);
-    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+    queueMicrotask(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
   };
 
   const submit = async (event: SubmitEvent): Promise<void> => {
