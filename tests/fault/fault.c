@@ -3,13 +3,16 @@
  *   FAULT_PROGRAM  end of the program's path; others are left alone
  *   FAULT_CALL     a word of the table below
  *   FAULT_NTH      1, 2, ...
- *   FAULT_MARK     a file that is made when it has failed; while it is there nothing
- *                  fails, so that a program that is started again goes on */
+ *   FAULT_MARK     a file that is made when it has failed, with who asked; while it is
+ *                  there nothing fails, so that a program that is started again goes on
+ * Where a program of FAULT_PROGRAM dies of a signal it leaves on stderr where it was. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +26,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#define FRAMES_MAX 40
 
 #define CALLS(X)                                                                                   \
 	X(OPEN, "open", EMFILE)                                                                    \
@@ -59,6 +64,8 @@ static atomic_int armed = -1; /* enum call */
 static atomic_long left;      /* calls until the one that fails */
 static atomic_long living;    /* allocations not freed */
 static atomic_bool fired;
+/* This thread is inside of a call that is left alone. Not to be allocated when used. */
+static __thread bool spared __attribute__((tls_model("initial-exec")));
 
 void fault_arm(const char *call, long nth);
 bool fault_disarm(void);
@@ -87,6 +94,34 @@ long fault_living(void)
 	return living;
 }
 
+/* For people; works where nothing may be allocated. */
+static void tell_frames(int fd)
+{
+	void *frames[FRAMES_MAX];
+
+	backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), fd);
+}
+
+static void on_crash(int number)
+{
+	static const char words[] = "\ncrashed at:\n";
+
+	syscall(SYS_write, STDERR_FILENO, words, sizeof words - 1);
+	tell_frames(STDERR_FILENO);
+	raise(number); /* SA_RESETHAND: as if nobody had looked */
+}
+
+static void watch_crashes(void)
+{
+	static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_RESETHAND};
+	void *frame;
+
+	backtrace(&frame, 1); /* loads what it needs now */
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *program = getenv("FAULT_PROGRAM"), *call = getenv("FAULT_CALL");
@@ -99,6 +134,7 @@ __attribute__((constructor)) static void begin(void)
 	if (getenv("FAULT_MARK") &&
 		syscall(SYS_faccessat, AT_FDCWD, getenv("FAULT_MARK"), F_OK) == 0)
 		return;
+	watch_crashes();
 	fault_arm(call, atol(getenv("FAULT_NTH")));
 }
 
@@ -118,7 +154,7 @@ static bool fails_for(enum call c, const void *caller)
 {
 	const char *mark;
 
-	if (armed != (int)c || would_abort(c, caller) || atomic_fetch_sub(&left, 1) != 1)
+	if (armed != (int)c || spared || would_abort(c, caller) || atomic_fetch_sub(&left, 1) != 1)
 		return false;
 	armed = -1;
 	fired = true;
@@ -126,8 +162,10 @@ static bool fails_for(enum call c, const void *caller)
 	if (mark) {
 		long fd = syscall(SYS_openat, AT_FDCWD, mark, O_WRONLY | O_CREAT, 0600);
 
-		if (fd >= 0)
+		if (fd >= 0) {
+			tell_frames((int)fd);
 			syscall(SYS_close, fd);
+		}
 	}
 	errno = calls[c].error;
 	return true;
@@ -178,8 +216,20 @@ WRAP(int, pipe2, CALL_PIPE, -1, (int ends[2], int flags), (ends, flags))
 WRAP(int, socket, CALL_SOCKET, -1, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(int, socketpair, CALL_SOCKET, -1, (int domain, int type, int protocol, int ends[2]),
 	(domain, type, protocol, ends))
-WRAP(int, pthread_create, CALL_THREAD, EAGAIN,
-	(pthread_t * t, const pthread_attr_t *a, void *(*run)(void *), void *arg), (t, a, run, arg))
+
+/* Memory that the C library asks for on the way is part of the thread: nng waits on a
+ * condition it has not made yet when it cannot have all its threads. */
+int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*run)(void *), void *arg)
+{
+	int error;
+
+	if (fails(CALL_THREAD))
+		return EAGAIN;
+	spared = would_abort(CALL_THREAD, __builtin_return_address(0));
+	error = REAL(pthread_create)(t, a, run, arg);
+	spared = false;
+	return error;
+}
 
 /* What fails is a call of this process, not of the child on its way to exec. */
 pid_t fork(void)

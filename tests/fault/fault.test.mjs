@@ -1,13 +1,15 @@
 // The n-th call fails, for every n: first the main paths by themselves (paths.c), then the
 // programs at work. FAULT_FULL=1 also tries every n where the test run takes a sample.
+// A failure names its n; that one alone (TEST_VERBOSE=1 shows what the programs say):
+//   FAULT_NTH=13 node --test --test-name-pattern='100x-supervisor, malloc' tests/fault
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { build, makeRepository, program, run, startStack, support } from '../support/stack.mjs';
+import { build, deadline, makeRepository, program, run, startStack, support } from '../support/stack.mjs';
 
 const FILES = ['open', 'read', 'write', 'fsync', 'ftruncate', 'rename', 'mkdir', 'mmap'];
 // Where there are thousands of n, a sample of them with a step that shares no factor with
@@ -44,6 +46,7 @@ describe('a path with a failing call', { concurrency: 2 }, () => {
 
 // 1, 2, 3, 5, 8, ...: near one another where most goes wrong, and up to the end.
 function* rising() {
+  if (process.env.FAULT_NTH) return yield Number(process.env.FAULT_NTH);
   for (let [a, b] = [1, 2]; ; [a, b] = process.env.FAULT_FULL ? [b, b + 1] : [b, a + b]) yield a;
 }
 
@@ -65,16 +68,19 @@ async function up(stack) {
     try {
       return await stack.startSupervisor();
     } catch (error) {
-      await stack.supervisor.ended.then((ended) => wellEnded(stack, ended));
+      if (stack.supervisor.exitCode === null && !stack.supervisor.signalCode) throw error;
+      await wellEnded(stack);
     }
   }
 }
 
-function wellEnded(stack, { code, signal }) {
+// Its last word may still be in the pipe when it has ended.
+async function wellEnded({ supervisor, env }) {
+  const { code, signal } = await deadline(supervisor.closed, 20000, 'the output of the ended supervisor to be closed');
   // Without memory, nng says so and aborts; ours end as err_out_of_memory() does.
-  if (signal === 'SIGABRT' && stack.env.FAULT_CALL === 'malloc' && /panic: .*\n.*\n.*nng/.test(stack.supervisor.log)) return;
-  assert.equal(signal, null, `the supervisor crashed: ${stack.supervisor.log}`);
-  assert.ok(code > 0 && /error|out of memory/.test(stack.supervisor.log), `the supervisor ended without a word: ${code} ${stack.supervisor.log}`);
+  if (signal === 'SIGABRT' && env.FAULT_CALL === 'malloc' && /panic: .*\n.*\n.*nng/.test(supervisor.log)) return;
+  assert.equal(signal, null, 'the supervisor crashed');
+  assert.ok(code > 0 && /error|out of memory/.test(supervisor.log), `the supervisor ended without a word: ${code}`);
 }
 
 async function insist(stack, ask) {
@@ -85,7 +91,7 @@ async function insist(stack, ask) {
     } catch (error) {
       const { exitCode, signalCode } = stack.supervisor;
       if (exitCode !== null || signalCode) {
-        wellEnded(stack, { code: exitCode, signal: signalCode });
+        await wellEnded(stack);
         await up(stack);
       } else if (tries === 3) {
         throw error;
@@ -94,35 +100,56 @@ async function insist(stack, ask) {
   }
 }
 
+// For a person who looks into it: in what the call failed, and all that was said.
+async function diagnosis(stack, mark) {
+  const workers = await run('bash', ['-c', 'tail -n 50 "$1"/workspaces/*/worker.log', '-', stack.stateDir]);
+  return ['--- who asked', await readFile(mark, 'utf8').catch(() => 'nothing has failed'),
+    ...stack.children.flatMap((child) => [`--- ${path.basename(child.spawnfile)}[${child.pid}] ${child.signalCode ?? child.exitCode ?? 'runs'}`, child.log]),
+    '--- workers', workers.stdout].join('\n');
+}
+
 // One agent from its making to its end, with the n-th call failing in `name`. Answers
 // whether it did fail.
 async function play(name, call, nth) {
   const stack = await startStack({ supervisor: false });
   const mark = path.join(stack.dir, 'failed');
   const fault = { LD_PRELOAD: path.join(build, 'fault/libfault.so'), FAULT_PROGRAM: `/${name}`, FAULT_CALL: call, FAULT_NTH: String(nth), FAULT_MARK: mark };
-  let left, failed;
+  let problem, failed;
   try {
-    const scripted = path.join(stack.dir, 'script.json');
-    await writeFile(scripted, JSON.stringify(script));
-    await install(path.join(stack.dir, 'bin'), name === '100x-worker' ? fault : {});
-    stack.bin = path.join(stack.dir, 'bin');
-    if (name === '100x-supervisor') Object.assign(stack.env, fault);
-    await up(stack);
-    const set = { general: { agent_command: [support('scripted_agent'), '--script', scripted] } };
-    await insist(stack, () => stack.ask('config.set', set));
-    const { tasks: [task] } = await insist(stack, (id) => stack.ask('task.create', { repository, tasks: [{ title: 'x' }], manager: false }, id));
-    const end = await insist(stack, () => stack.untilState(task.agents[0], ['done', 'failed', 'waiting', 'paused'], 60000));
-    assert.ok(end.state === 'done' || end.reason, `${call} ${nth}: ${end.state} without a reason`);
-    for (const { body } of await insist(stack, () => stack.events(task.agents[0], ['worker'])))
-      assert.ok(!body.signal, `${call} ${nth}: the worker died of signal ${body.signal}`);
-    const { code, stdout, stderr } = await run('sqlite3', [path.join(stack.stateDir, 'tasks.db'), 'PRAGMA integrity_check']);
-    assert.equal(`${code} ${stdout.trim()}`, '0 ok', stderr);
-  } finally {
-    failed = existsSync(mark);
-    left = await stack.stop();
+    await agentsLife(stack, name, fault);
+  } catch (error) {
+    problem = error;
   }
-  assert.deepEqual(left, []);
-  return failed;
+  // The folder goes with the stack; what it tells is read before.
+  failed = existsSync(mark);
+  const said = await diagnosis(stack, mark);
+  try {
+    const left = await stack.stop();
+    if (!problem) assert.deepEqual(left, []);
+  } catch (error) {
+    problem ??= error;
+  }
+  if (!problem) return failed;
+  problem.message = `${name}, ${call} ${nth}: ${problem.message}\n${said}`;
+  throw problem;
+}
+
+async function agentsLife(stack, name, fault) {
+  const scripted = path.join(stack.dir, 'script.json');
+  await writeFile(scripted, JSON.stringify(script));
+  await install(path.join(stack.dir, 'bin'), name === '100x-worker' ? fault : {});
+  stack.bin = path.join(stack.dir, 'bin');
+  if (name === '100x-supervisor') Object.assign(stack.env, fault);
+  await up(stack);
+  const set = { general: { agent_command: [support('scripted_agent'), '--script', scripted] } };
+  await insist(stack, () => stack.ask('config.set', set));
+  const { tasks: [task] } = await insist(stack, (id) => stack.ask('task.create', { repository, tasks: [{ title: 'x' }], manager: false }, id));
+  const end = await insist(stack, () => stack.untilState(task.agents[0], ['done', 'failed', 'waiting', 'paused'], 60000));
+  assert.ok(end.state === 'done' || end.reason, `${end.state} without a reason`);
+  for (const { body } of await insist(stack, () => stack.events(task.agents[0], ['worker'])))
+    assert.ok(!body.signal, `the worker died of signal ${body.signal}`);
+  const { code, stdout, stderr } = await run('sqlite3', [path.join(stack.stateDir, 'tasks.db'), 'PRAGMA integrity_check']);
+  assert.equal(`${code} ${stdout.trim()}`, '0 ok', stderr);
 }
 
 describe('a program with a failing call', { concurrency: 3 }, () => {

@@ -130,6 +130,7 @@ class Stack {
       if (process.env.TEST_VERBOSE) process.stderr.write(chunk);
     });
     child.ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
+    child.closed = once(child, 'close').then(([code, signal]) => ({ code, signal })); // all it said is in its log
     this.children.push(child);
     return child;
   }
