@@ -213,7 +213,9 @@ char *workspace_diff(struct workspace *w, uint64_t *fingerprint, struct err *e)
 	rc = make_diff(repo, w, &diff);
 	if (rc == 0) {
 		list_files(&r, diff);
+		workspace_filter_read(true);
 		rc = git_diff_print(diff, GIT_DIFF_FORMAT_PATCH, on_line, &r);
+		workspace_filter_read(false);
 	}
 	if (rc < 0 && rc != GIT_EUSER) {
 		workspace_git_error(e, rc, "compare %s with its base", w->path);

@@ -125,4 +125,10 @@ int workspace_ssh_transport(git_transport **out, git_remote *owner, void *payloa
 /* Makes libgit2's connections keep these deadlines. */
 int workspace_stream_register(void);
 
+/* While on, this thread's libgit2 reads files of the workspace instead of mapping them: one
+ * that is cut off meanwhile must not be our death. For the printing of a diff, which takes
+ * no file beyond its max_size. */
+int workspace_filter_register(void);
+void workspace_filter_read(bool on);
+
 #endif

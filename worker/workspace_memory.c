@@ -1,10 +1,20 @@
 /* libgit2's memory. Where malloc refuses, libgit2 1.5 sometimes goes on with half-made
- * objects and crashes; so what it asks for is there, or the process ends as ours does. */
+ * objects and crashes; so what it asks for is there, or the process ends as ours does.
+ * libgit2 before 1.7 also frees a constant of its own, the text of an empty buffer, when it
+ * shows an empty file to which a filter applies (.gitattributes: "* text=auto"). */
 #include "worker/workspace_git.h"
 
 #include <git2/sys/alloc.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *the_empty_text; /* libgit2's constant */
+
+static void give_back(void *p)
+{
+	if (p != the_empty_text)
+		free(p);
+}
 
 static void *there(void *p)
 {
@@ -75,9 +85,12 @@ int workspace_memory_init(struct err *e)
 		.grealloc = resize,
 		.greallocarray = resize_array,
 		.gmallocarray = get_array,
-		.gfree = free,
+		.gfree = give_back,
 	};
+	git_buf empty = GIT_BUF_INIT;
 
+	git_buf_dispose(&empty);
+	the_empty_text = empty.ptr;
 	if (git_libgit2_opts(GIT_OPT_SET_ALLOCATOR, &ours) == 0)
 		return 0;
 	return err_set(e, ERR_INTERNAL, "libgit2 does not take an allocator");

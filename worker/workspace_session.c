@@ -42,6 +42,8 @@ int workspace_library_init(struct err *e)
 		rc = git_libgit2_opts(GIT_OPT_SET_USER_AGENT, "100x-orchestrator " VERSION_STRING);
 	if (rc >= 0)
 		rc = workspace_stream_register();
+	if (rc >= 0)
+		rc = workspace_filter_register();
 	return rc < 0 ? workspace_git_error(e, rc, "start libgit2") : 0;
 }
 

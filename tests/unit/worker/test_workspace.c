@@ -8,13 +8,17 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/clock.h"
 #include "shared/json.h"
 #include "worker/workspace.h"
 #include "worker/workspace_git.h"
@@ -697,6 +701,81 @@ static void token_goes_to_its_host_alone(void **state)
 	unsetenv("GITHUB_API_URL");
 }
 
+#define RESTLESS_BYTES (1024 * 1024)
+#define RESTLESS_ROUNDS 100
+#define RESTLESS_MS 3000
+
+/* Another process: writes a file, and cuts it off in the middle of its being read. */
+static void be_restless(const char *path)
+{
+	static char text[RESTLESS_BYTES];
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (fd < 0 || getppid() == 1)
+		_exit(1);
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = i % 16 == 15 ? '\n' : (char)('a' + i * 7 / 16 % 26);
+	for (int64_t end = clock_now_ms() + 20 * 1000; clock_now_ms() < end;) {
+		if (pwrite(fd, text, sizeof text, 0) < 0)
+			_exit(1);
+		usleep(3000);
+		if (ftruncate(fd, 0) < 0)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void files_may_be_cut_off_meanwhile(void **state)
+{
+	struct place *p = *state;
+	struct workspace *w = opened(p, "main");
+	char path[200], hash[41];
+	uint64_t print;
+	pid_t child;
+	int64_t end = clock_now_ms() + RESTLESS_MS;
+
+	snprintf(path, sizeof path, "%s/restless.txt", p->repo);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		be_restless(path);
+	/* Whether it is told does not matter: it changes. We live, and that is all. */
+	for (int i = 0; i < RESTLESS_ROUNDS && clock_now_ms() < end; i++) {
+		free(workspace_diff(w, &print, &p->e));
+		if (i % 10 == 9)
+			workspace_commit_all(w, "whatever it was", hash, &p->e);
+	}
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	run(p, "echo quiet > %s", path);
+	assert_int_equal(workspace_commit_all(w, "quiet", hash, &p->e), 0);
+	assert_string_equal(output(p, "git show HEAD:restless.txt"), "quiet");
+	workspace_free(w);
+}
+
+/* A filter of the repository's own applies to it; libgit2 would free a constant. */
+static void empty_files_may_have_a_filter(void **state)
+{
+	struct place *p = *state;
+	struct workspace *w;
+	uint64_t print;
+
+	run(p, "cd seed; echo '* text=auto' > .gitattributes; git add .; "
+	       "git commit -qm attributes; git push -q origin main");
+	w = opened(p, "main");
+	run(p, "cd agents/7/repo; : > empty.txt; : > a.txt; printf 'a\\r\\nb\\r\\n' > "
+	       "cr.txt");
+	{
+		_cleanup_json_ cJSON *body = diffed(p, w, &print);
+
+		assert_string_equal(json_str(file_of(body, "empty.txt"), "status", ""), "added");
+		assert_int_equal(json_int(file_of(body, "a.txt"), "removed", 0), 1);
+		assert_non_null(strstr(json_str(body, "patch", ""), "+a\n+b\n"));
+	}
+	workspace_free(w);
+}
+
 #define WITH_PLACE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -710,6 +789,8 @@ int main(void)
 		WITH_PLACE(damaged_mirror_is_made_anew),
 		WITH_PLACE(diff_tells_every_kind_of_change),
 		WITH_PLACE(diff_stays_within_its_bounds),
+		WITH_PLACE(files_may_be_cut_off_meanwhile),
+		WITH_PLACE(empty_files_may_have_a_filter),
 		WITH_PLACE(commits_what_was_left),
 		WITH_PLACE(what_is_only_here_is_saved),
 		WITH_PLACE(branch_follows_the_agent),
