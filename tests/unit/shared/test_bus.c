@@ -5,15 +5,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/bus.h"
@@ -544,6 +548,253 @@ static void a_feed_waits_times_out_and_wakes(void **state)
 	bus_pub_free(pub);
 }
 
+/* A frame beyond the limit is refused where it is made, not sent and cut off there. */
+static void too_long_a_question_or_answer_fails_at_once(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, NULL);
+	struct bus_asker *asker = bus_asker_dial(s->url, NULL);
+	char *big = calloc(1, BUS_FRAME_MAX + 1), *got;
+	size_t n;
+	struct err e;
+
+	bus_req_ask(req, big, BUS_FRAME_MAX + 1, 8000, 60000, answered, s);
+	while (!s->failures)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->failure, ERR_LIMIT);
+	assert_int_equal(bus_asker_ask(asker, big, BUS_FRAME_MAX + 1, 8000, &got, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	assert_non_null(strstr(e.text, s->url));
+	assert_int_equal(s->n_open, 0);
+
+	/* Such an answer is not sent: the question stays open, and is asked again. */
+	bus_req_ask(req, "x", 1, 8000, 20, answered, s);
+	while (s->n_open < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	bus_reply(s->open[0], big, BUS_FRAME_MAX + 1);
+	while (s->n_open < 2)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->answers, 0);
+	bus_reply(s->open[1], "short", 5);
+	while (!s->answers)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_string_equal(s->last, "short");
+	for (int i = 2; i < s->n_open; i++)
+		bus_request_drop(s->open[i]);
+	free(big);
+	bus_asker_free(asker);
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+/* More connections at once are ended than are kept for a parting answer: each ends, and
+ * the listener lives. */
+static void refused_askers_are_parted_from_however_many(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req[OPEN_MAX], *late;
+	int n;
+
+	for (int i = 0; i < OPEN_MAX; i++) {
+		req[i] = bus_req_dial(&s->loop, s->url, NULL);
+		assert_non_null(req[i]);
+		bus_req_ask(req[i], "x", 1, 20000, 60000, answered, s);
+	}
+	while (s->n_open < OPEN_MAX)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	late = bus_req_dial(&s->loop, s->url, NULL);
+	s->n_open = 0;
+	bus_req_ask(late, "x", 1, 20000, 60000, answered, s);
+	/* The first of those that are open moved to the end, behind the late one. */
+	struct bus_request *first = s->open[0];
+
+	while (s->n_open < 1)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	for (int i = 1; i < OPEN_MAX; i++)
+		bus_reply_last(s->open[i], "no", 2);
+	bus_reply_last(first, "no", 2);
+	bus_reply_last(s->open[0], "no", 2); /* one beyond: it may not hear the answer */
+	s->n_open = 0;
+	while (s->answers < OPEN_MAX)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	/* Whoever was parted from asks again over a new connection, and is heard. */
+	n = s->answers;
+	s->echo = true;
+	bus_req_ask(req[0], "again", 5, 20000, 60000, answered, s);
+	while (s->answers == n || strcmp(s->last, "again") != 0)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->failures, 0);
+	for (int i = 0; i < OPEN_MAX; i++)
+		bus_req_free(req[i]);
+	bus_req_free(late);
+	bus_rep_free(rep);
+}
+
+static void what_is_no_address_is_refused_by_each(void **state)
+{
+	struct scene *s = *state;
+	struct err e[7];
+
+	assert_null(bus_pub_dial("nonsense", &e[0]));
+	assert_null(bus_sub_listen(&s->loop, "nonsense", frame_came, s, &e[1]));
+	assert_null(bus_sub_dial(&s->loop, "nonsense", "", frame_came, s, &e[2]));
+	assert_null(bus_feed_dial("nonsense", "", &e[3]));
+	assert_null(bus_rep_listen(&s->loop, "nonsense", asked, s, &e[4]));
+	assert_null(bus_req_dial(&s->loop, "nonsense", &e[5]));
+	assert_null(bus_asker_dial("nonsense", &e[6]));
+	for (int i = 0; i < 7; i++) {
+		assert_int_equal(e[i].kind, ERR_INVALID);
+		assert_non_null(strstr(e[i].text, "nonsense"));
+	}
+	/* And what was never opened may be freed. */
+	bus_pub_free(NULL);
+	bus_sub_free(NULL);
+	bus_feed_free(NULL);
+	bus_rep_free(NULL);
+	bus_req_free(NULL);
+	bus_asker_free(NULL);
+	bus_ask_cancel(NULL);
+}
+
+static void leave_descriptors(rlim_t n)
+{
+	struct rlimit l;
+	int free_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(free_fd >= 0);
+	close(free_fd);
+	getrlimit(RLIMIT_NOFILE, &l);
+	l.rlim_cur = (rlim_t)free_fd + n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+}
+
+/* With no descriptor left, or one, or a few, every opening either works or tells why. */
+static void without_descriptors_openings_fail_in_words(void **state)
+{
+	struct scene *s = *state;
+	struct bus_pub *warm = bus_pub_dial(s->url, NULL); /* the library has its own by now */
+	struct rlimit before;
+	int failed = 0;
+	struct err e;
+
+	assert_non_null(warm);
+	getrlimit(RLIMIT_NOFILE, &before);
+	for (rlim_t left = 0; left < 6; left++) {
+		char url[128];
+		void *made[5];
+
+		snprintf(url, sizeof url, "ipc://%s/n%d.ipc", s->dir, (int)left);
+		leave_descriptors(left);
+		for (int i = 0; i < 5; i++) {
+			e = (struct err){0};
+			made[i] = i == 0 ? (void *)bus_rep_listen(&s->loop, url, asked, s, &e)
+				  : i == 1
+					  ? (void *)bus_sub_listen(&s->loop, url, frame_came, s, &e)
+				  : i == 2 ? (void *)bus_req_dial(&s->loop, url, &e)
+				  : i == 3 ? (void *)bus_pub_listen(url, &e)
+					   : (void *)bus_feed_dial(url, "", &e);
+			if (made[i])
+				continue;
+			failed++;
+			assert_true(e.kind == ERR_SYS || e.kind == ERR_CONFLICT);
+			assert_non_null(strstr(e.text, url));
+		}
+		setrlimit(RLIMIT_NOFILE, &before);
+		bus_rep_free(made[0]);
+		bus_sub_free(made[1]);
+		bus_req_free(made[2]);
+		bus_pub_free(made[3]);
+		bus_feed_free(made[4]);
+		unlink(url + strlen("ipc://"));
+	}
+	assert_true(failed >= 5);
+	bus_pub_free(warm);
+	/* Enough again: it works. */
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, &e);
+	struct bus_req *req = bus_req_dial(&s->loop, s->url, &e);
+
+	assert_true(rep && req);
+	s->echo = true;
+	bus_req_ask(req, "x", 1, 8000, 60000, answered, s);
+	while (!s->answers)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+/* Connects and greets as another user. Returns 0 if the listener hung up, having said no
+ * more than its own greeting. */
+static int greet_as_nobody(const char *path)
+{
+	static const unsigned char greeting[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = 5};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char byte;
+	ssize_t n;
+	int got = 0;
+
+	strcpy(a.sun_path, path);
+	if (setgid(65534) < 0 || setuid(65534) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
+		connect(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+		write(fd, greeting, sizeof greeting) != sizeof greeting)
+		return 2;
+	while ((n = read(fd, &byte, 1)) == 1)
+		got++;
+	return (n == 0 || errno == ECONNRESET) && got <= (int)sizeof greeting ? 0 : 1;
+}
+
+/* Folder and socket opened to all: the listener itself asks who it is. */
+static void another_user_is_hung_up_on(void **state)
+{
+	struct scene *s = *state;
+	struct bus_rep *rep = bus_rep_listen(&s->loop, s->url, asked, s, NULL);
+	struct bus_req *req;
+	int status;
+	pid_t child;
+
+	if (geteuid() != 0) { /* only root can become another */
+		bus_rep_free(rep);
+		skip();
+	}
+	assert_int_equal(chmod(s->dir, 0755), 0);
+	assert_int_equal(chmod(s->path, 0666), 0);
+	child = fork();
+	if (child == 0)
+		_exit(greet_as_nobody(s->path));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	req = bus_req_dial(&s->loop, s->url, NULL);
+	s->echo = true;
+	bus_req_ask(req, "x", 1, 8000, 60000, answered, s);
+	while (!s->answers)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_int_equal(s->failures, 0);
+	bus_req_free(req);
+	bus_rep_free(rep);
+}
+
+/* A feed that is freed with a frame in hand and never closed by hand. */
+static void a_feed_goes_with_its_frame(void **state)
+{
+	struct scene *s = *state;
+	struct bus_pub *pub = bus_pub_listen(s->url, NULL);
+	struct bus_feed *feed = bus_feed_dial(s->url, "", NULL);
+	const char *frame;
+	size_t n;
+	struct err e;
+
+	do
+		send_text(pub, "a", "b");
+	while (bus_feed_next(feed, 10, &frame, &n, &e) == 0);
+	assert_int_equal(n, 2);
+	bus_feed_free(feed);
+	bus_pub_free(pub);
+}
+
 int main(int argc, char **argv)
 {
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_open, scene_close)
@@ -561,6 +812,12 @@ int main(int argc, char **argv)
 		IN_SCENE(cancelled_is_silent),
 		IN_SCENE(threads_share_an_asker),
 		IN_SCENE(a_feed_waits_times_out_and_wakes),
+		IN_SCENE(too_long_a_question_or_answer_fails_at_once),
+		IN_SCENE(refused_askers_are_parted_from_however_many),
+		IN_SCENE(what_is_no_address_is_refused_by_each),
+		IN_SCENE(without_descriptors_openings_fail_in_words),
+		IN_SCENE(another_user_is_hung_up_on),
+		IN_SCENE(a_feed_goes_with_its_frame),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
