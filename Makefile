@@ -105,6 +105,11 @@ $(foreach f,supervisor ctl worker webui,$(eval $(call unit,$(f))))
 $(B)/unit/shared/%: $(B)/tests/unit/shared/%.o $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka
+# The supervisor finds its workers beside itself.
+$(filter $(B)/unit/supervisor/%,$(UNITS)): | $(B)/unit/supervisor/100x-worker
+$(B)/unit/supervisor/100x-worker: tests/unit/supervisor/worker.sh
+	@mkdir -p $(@D)
+	install -m 755 $< $@
 
 # tests/fuzz/fuzz_x.c is linked with shared's archive and that of the folder it names in a
 # line "// folder: x". What it defines itself goes before theirs.

@@ -54,9 +54,10 @@ static void finish(struct errand *r)
 	if (e.kind == ERR_NONE) {
 		answer = json_parse(
 			r->answer.data ? r->answer.data : "", r->answer.len, ERRAND_ANSWER_MAX, &e);
-		if (!answer)
+		if (!answer) {
 			err_wrap(&e, "errand %s: its answer", r->kind);
-		else if (!json_bool(answer, "ok", false))
+			e.kind = ERR_INTERNAL; /* nothing that was asked is at fault */
+		} else if (!json_bool(answer, "ok", false))
 			failed(r, answer, &e);
 		else
 			e.kind = ERR_NONE;

@@ -51,6 +51,7 @@ static inline struct harness *harness_new(void)
 	s->loop = &h->loop;
 	if (paths_init(&s->paths, h->folder, h->folder, &e) < 0)
 		fail_msg("%s", e.text);
+	snprintf(s->disk.folder, sizeof(s->disk.folder), "%s", h->folder);
 	snprintf(path, sizeof(path), "%s/tasks.db", h->folder);
 	s->store = store_open(path, &e);
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), &e);
