@@ -56,7 +56,7 @@ int call_agent_process(struct call *c, const cJSON *params, cJSON **result, stru
 		return -1;
 	tree = calloc(TREE_MAX, sizeof(*tree));
 	if (!tree)
-		abort();
+		err_out_of_memory();
 	n = m->pid > 1 ? procinfo_tree(m->pid, tree, TREE_MAX) : 0;
 	*result = cJSON_CreateObject();
 	if (n) {

@@ -54,6 +54,7 @@ void fleet_remove(struct fleet *f, struct member *m)
 	memmove(f->members + at, f->members + at + 1, (f->n - at - 1) * sizeof(struct member *));
 	f->n--;
 	free(m->lines);
+	free(m->unsaved_reason);
 	free(m);
 }
 

@@ -45,7 +45,8 @@ struct member {
 	int64_t next_epoch, next_command, next_seq;
 	unsigned todo;
 	bool touched;
-	bool unsaved; /* its row lags behind, because the disk refused */
+	bool unsaved;	      /* its row lags behind, because the disk refused */
+	char *unsaved_reason; /* the reason of a state that its row lacks; NULL: none */
 
 	struct lines *lines; /* of its output; NULL: not looked at yet */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/json.h"
@@ -112,9 +113,11 @@ static int take_output(struct supervisor *s, struct member *m, const char *body,
 	if (!m->lines) {
 		m->lines = calloc(1, sizeof(*m->lines));
 		if (!m->lines)
-			abort();
-		if (store_lines_load(s->store, m->id, m->lines, e) < 0)
+			err_out_of_memory();
+		if (store_lines_load(s->store, m->id, m->lines, e) < 0) {
+			free(take_ptr(m->lines)); /* read again with the next */
 			return -1;
+		}
 	}
 	return store_lines_take(s->store, m->id, m->lines, event_id, body, n, e);
 }

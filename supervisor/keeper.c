@@ -61,7 +61,7 @@ static struct retention_step decide(struct supervisor *s, int64_t used)
 	size_t i;
 
 	if (!agents)
-		abort();
+		err_out_of_memory();
 	for (i = 0; i < s->fleet.n; i++) {
 		const struct member *m = s->fleet.members[i];
 

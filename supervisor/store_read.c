@@ -317,14 +317,15 @@ int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, 
 
 cJSON *store_permission(struct store *s, int64_t agent, const char *id, struct err *e)
 {
-	sqlite3_stmt *q = store_query(s, e,
+	cJSON *body = NULL;
+	sqlite3_stmt *q;
+
+	e->kind = ERR_NONE;
+	q = store_query(s, e,
 		"SELECT body FROM (SELECT id,kind,body FROM events WHERE stream='agent'"
 		" AND subject=?1 ORDER BY id DESC LIMIT ?2) WHERE kind='permission' ORDER BY id "
 		"DESC",
 		"ii", agent, (int64_t)PERMISSION_SCAN_MAX);
-	cJSON *body = NULL;
-
-	e->kind = ERR_NONE;
 	while (q && !body && store_step(s, q, e) == 1) {
 		body = json_parse((const char *)sqlite3_column_text(q, 0),
 			(size_t)sqlite3_column_bytes(q, 0), EVENT_BODY_MAX, NULL);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/json.h"
@@ -187,26 +188,21 @@ void supervisor_act(struct supervisor *s, struct member *m, unsigned todo)
 /* Its row lags behind: written now. */
 static void save(struct supervisor *s, struct member *m)
 {
-	const char *state = agent_state_word(m->agent.state);
-	cJSON *body = cJSON_CreateObject();
 	struct err e;
 
-	json_add_str(body, "state", state);
-	json_add_str(body, "reason", "recorded late: the disk was full");
-	if (tx_begin(s, true, &e) < 0) {
-		cJSON_Delete(body);
+	if (tx_begin(s, true, &e) < 0)
+		return;
+	tx_touch(s, m);
+	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
+		(m->unsaved_reason && tx_state(s, m, m->unsaved_reason, &e) < 0)) {
+		tx_rollback(s);
 		return;
 	}
-	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
-		store_agent_state(s->store, m->id, state, "", agent_state_ended(m->agent.state),
-			clock_wall_ms(), &e) < 0) {
-		cJSON_Delete(body);
-		tx_rollback(s);
-	} else if (tx_event(s, "agent", m->id, EVENT_STATE, body, &e) < 0) {
-		tx_rollback(s);
-	} else if (tx_commit(s, &e) == 0) {
-		m->unsaved = false;
-	}
+	m->unsaved = false;
+	if (tx_commit(s, &e) < 0)
+		m->unsaved = true;
+	else
+		free(take_ptr(m->unsaved_reason));
 }
 
 static void timer_freed(uv_handle_t *h)
@@ -257,6 +253,7 @@ void supervisor_arm(struct member *m)
  * epoch is recorded. */
 static void happen_unsaved(struct supervisor *s, struct member *m, const struct agent_input *in)
 {
+	char reason[LAUNCHER_REASON_BYTES];
 	int64_t now = clock_now_ms();
 	struct agent_todo t;
 
@@ -266,15 +263,25 @@ static void happen_unsaved(struct supervisor *s, struct member *m, const struct 
 		return;
 	}
 	if (in->event == AGENT_TIME && m->agent.process == PROCESS_NONE) {
-		m->agent.deadline_ms = now + SUPERVISOR_RETRY_MS;
+		if (m->agent.deadline_ms) /* else nothing of it is due but its row */
+			m->agent.deadline_ms = now + SUPERVISOR_RETRY_MS;
 		supervisor_arm(m);
 		return;
 	}
 	tx_touch(s, m);
 	t = agent_step(&m->next, in, now);
+	if (t.what & AGENT_DO_ILLEGAL) {
+		tx_rollback(s);
+		return;
+	}
 	m->todo = t.what & ~(unsigned)AGENT_DO_TELL_STOP;
 	m->unsaved = true;
 	tx_settle(s);
+	if (t.what & AGENT_DO_STATE) {
+		tx_reason(s, m, &t, reason);
+		free(m->unsaved_reason);
+		m->unsaved_reason = strdup(reason);
+	}
 }
 
 /* What has changed is told to the workers, who pause or go on. */

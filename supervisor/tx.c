@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/json.h"
@@ -79,7 +80,7 @@ int tx_command(
 	return 0;
 }
 
-static int tell_state(struct supervisor *s, struct member *m, const char *reason, struct err *e)
+int tx_state(struct supervisor *s, struct member *m, const char *reason, struct err *e)
 {
 	const char *state = agent_state_word(m->next.state);
 	cJSON *body = cJSON_CreateObject();
@@ -125,6 +126,13 @@ static void clean_up(const struct supervisor *s, const struct member *m)
 		unlink(paths_agent(&s->paths, m->id, PATHS_SESSION_NEW, path));
 }
 
+void tx_reason(const struct supervisor *s, const struct member *m, const struct agent_todo *t,
+	char out[LAUNCHER_REASON_BYTES])
+{
+	if (!(t->what & AGENT_DO_LOG_REASON) || !launcher_last_line(&s->paths, m->id, out))
+		snprintf(out, LAUNCHER_REASON_BYTES, "%s", t->reason);
+}
+
 static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,
 	const struct agent_todo *t, struct err *e)
 {
@@ -138,10 +146,8 @@ static int write_change(struct supervisor *s, struct member *m, const struct age
 	if (in->event == AGENT_RETRY && store_commands_defuse(s->store, m->id, e) < 0)
 		return -1;
 	if (t->what & AGENT_DO_STATE) {
-		if (!(t->what & AGENT_DO_LOG_REASON) ||
-			!launcher_last_line(&s->paths, m->id, reason))
-			snprintf(reason, sizeof(reason), "%s", t->reason);
-		if (tell_state(s, m, reason, e) < 0)
+		tx_reason(s, m, t, reason);
+		if (tx_state(s, m, reason, e) < 0)
 			return -1;
 	}
 	if (t->what & AGENT_DO_SPAWN) {
@@ -222,6 +228,8 @@ static void settle(struct supervisor *s, struct member *m)
 	m->command_last = m->next_command;
 	s->fleet.count[old]--;
 	s->fleet.count[m->agent.state]++;
+	if (old != m->agent.state) /* recorded with this */
+		free(take_ptr(m->unsaved_reason));
 	if (agent_state_busy(old) != agent_state_busy(m->agent.state)) {
 		queue_busy(&s->queue, agent_state_busy(old) ? -1 : 1);
 		supervisor_kick(s, 0);

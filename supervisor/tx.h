@@ -25,6 +25,12 @@ int tx_change(struct supervisor *s, struct member *m, const struct agent_input *
 /* An agent found at start; alive: its worker was adopted. */
 int tx_load(struct supervisor *s, struct member *m, bool alive, struct err *e);
 
+/* m->next's state, into its row and told. */
+int tx_state(struct supervisor *s, struct member *m, const char *reason, struct err *e);
+/* Why agent_step changed the state: as it says, or the last line of the worker's log. */
+void tx_reason(const struct supervisor *s, const struct member *m, const struct agent_todo *t,
+	char out[LAUNCHER_REASON_BYTES]);
+
 /* A command to the agent's worker; body is borrowed. ERR_LIMIT: too many wait. */
 #define TX_COMMANDS_MAX 256
 int tx_command(
