@@ -45,6 +45,8 @@
 	X(PACK_COMMIT_AFTER, "pack.commit.after")                                                  \
 	X(DROP_COMMIT_BEFORE, "drop.commit.before")                                                \
 	X(DROP_COMMIT_AFTER, "drop.commit.after")                                                  \
+	X(FORGET_COMMIT_BEFORE, "forget.commit.before")                                            \
+	X(FORGET_COMMIT_AFTER, "forget.commit.after")                                              \
 	X(RECLAIM_BEGIN, "reclaim.begin")                                                          \
 	X(RECLAIM_ANSWERED, "reclaim.answered")                                                    \
 	X(RECLAIM_RECORDED, "reclaim.recorded")                                                    \

@@ -274,7 +274,7 @@ static struct call *waiting_for(struct supervisor *s, int64_t agent)
 	return c;
 }
 
-/* Its workspace is gone: now its rows. */
+/* Its workspace is gone: now its rows; what was a long log goes little by little. */
 static int forget(
 	struct supervisor *s, struct member *m, struct call *c, const cJSON *result, struct err *e)
 {
@@ -327,6 +327,7 @@ static void removed(void *arg, const cJSON *answer, const struct err *failure)
 	m->unsaved = false;
 	supervisor_arm(m);
 	fleet_remove(&r->s->fleet, m);
+	keeper_forget(r->s);
 	if (c)
 		call_answer(c, take_ptr(result));
 }

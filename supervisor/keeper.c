@@ -28,13 +28,19 @@ void keeper_init(struct supervisor *s)
 	uv_timer_init(s->loop, &s->keeper.timer);
 	s->keeper.timer.data = s;
 	s->keeper.started = true;
-	keeper_kick(s);
+	keeper_forget(s); /* of one that was killed at it */
 }
 
 void keeper_kick(struct supervisor *s)
 {
 	if (s->keeper.started && s->keeper.step.what == RETENTION_NOTHING)
 		wait(s, KEEPER_PAUSE_MS);
+}
+
+void keeper_forget(struct supervisor *s)
+{
+	s->keeper.forgets = true;
+	keeper_kick(s);
 }
 
 void keeper_configure(struct supervisor *s)
@@ -79,11 +85,21 @@ static struct retention_step decide(struct supervisor *s, int64_t used)
 	return step;
 }
 
-/* Packs as many rows as keep a step short. */
+/* As many rows next time as keep a step short. */
+static void pace(struct keeper *k, uint64_t began)
+{
+	uint64_t us = (uv_hrtime() - began) / 1000;
+
+	if (us > KEEPER_STEP_US && k->rows > KEEPER_ROWS_MIN)
+		k->rows /= 2;
+	else if (us < KEEPER_STEP_US / 4 && k->rows < KEEPER_ROWS_MAX)
+		k->rows *= 2;
+}
+
 static int pack(struct supervisor *s, struct member *m, bool *done, struct err *e)
 {
 	struct keeper *k = &s->keeper;
-	uint64_t began = uv_hrtime(), us;
+	uint64_t began = uv_hrtime();
 
 	if (store_begin(s->store, false, e) < 0)
 		return -1;
@@ -95,11 +111,7 @@ static int pack(struct supervisor *s, struct member *m, bool *done, struct err *
 	if (store_commit(s->store, e) < 0)
 		return -1;
 	crash_point(CRASH_PACK_COMMIT_AFTER);
-	us = (uv_hrtime() - began) / 1000;
-	if (us > KEEPER_STEP_US && k->rows > KEEPER_ROWS_MIN)
-		k->rows /= 2;
-	else if (us < KEEPER_STEP_US / 4 && k->rows < KEEPER_ROWS_MAX)
-		k->rows *= 2;
+	pace(k, began);
 	if (*done)
 		log_info("agent=%lld its output is packed", (long long)m->id);
 	m->packed = *done;
@@ -141,6 +153,34 @@ static int drop(struct supervisor *s, struct member *m, bool *done, struct err *
 	if (all)
 		log_info("agent=%lld its output was removed, %s", (long long)m->id, text);
 	*done = all;
+	return 0;
+}
+
+/* One piece of a deleted agent's log; k->forgets is false when there is none left. */
+static int forget(struct supervisor *s, struct err *e)
+{
+	struct keeper *k = &s->keeper;
+	uint64_t began = uv_hrtime();
+	bool done = false;
+
+	if (!k->forgetting && store_forgotten(s->store, &k->forgetting, e) < 0)
+		return -1;
+	k->forgets = k->forgetting != 0;
+	if (!k->forgets)
+		return 0;
+	if (store_begin(s->store, false, e) < 0)
+		return -1;
+	if (store_forget(s->store, k->forgetting, k->rows, &done, e) < 0) {
+		store_rollback(s->store);
+		return -1;
+	}
+	crash_point(CRASH_FORGET_COMMIT_BEFORE);
+	if (store_commit(s->store, e) < 0)
+		return -1;
+	crash_point(CRASH_FORGET_COMMIT_AFTER);
+	pace(k, began);
+	if (done)
+		k->forgetting = 0;
 	return 0;
 }
 
@@ -200,6 +240,16 @@ static void on_time(uv_timer_t *t)
 		return;
 	if (s->disk.full || store_bytes(s->store, &used, &spare, &e) < 0) {
 		wait(s, KEEPER_LATER_MS);
+		return;
+	}
+	if (k->forgets) {
+		if (forget(s, &e) < 0) {
+			log_warn("the log of a deleted agent is not removed yet: %s", e.text);
+			wait(s, KEEPER_LATER_MS);
+			return;
+		}
+		checkpoint_consider(&s->checkpoint, s->loop);
+		wait(s, KEEPER_PAUSE_MS);
 		return;
 	}
 	if (k->step.what == RETENTION_NOTHING)

@@ -1,4 +1,5 @@
-/* Does what retention.c decides, in steps of a few milliseconds between everything else. */
+/* Does what retention.c decides, and removes the logs of deleted agents, in steps of a few
+ * milliseconds between everything else. */
 #ifndef SUPERVISOR_KEEPER_H
 #define SUPERVISOR_KEEPER_H
 
@@ -26,13 +27,17 @@ struct keeper {
 	struct retention_step step; /* under way */
 	int rows;
 	bool started;
-	bool reclaiming; /* an errand is on its way */
+	bool forgets;	    /* logs of deleted agents may be left */
+	int64_t forgetting; /* of this one, if not 0 */
+	bool reclaiming;    /* an errand is on its way */
 	bool cannot_shrink;
 };
 
 void keeper_init(struct supervisor *s);
 /* Something has changed: looks again, soon. Harmless before keeper_init. */
 void keeper_kick(struct supervisor *s);
+/* An agent was deleted: what is left of its log is removed. */
+void keeper_forget(struct supervisor *s);
 /* Reads the policy from the general configuration. */
 void keeper_configure(struct supervisor *s);
 

@@ -111,8 +111,12 @@ cJSON *store_repositories_used(struct store *s, struct err *e);
  * is there). */
 int store_agent_reclaimed(
 	struct store *s, int64_t agent, const char *saved, int64_t at_ms, struct err *e);
-/* The agent's rows, its events included, and its task's when it was the last one. */
+/* The agent's rows, its task's when it was the last one, and the beginning of its log. */
 int store_agent_delete(struct store *s, int64_t agent, struct err *e);
+/* An agent that was deleted and has some of its log left (*agent 0: none). */
+int store_forgotten(struct store *s, int64_t *agent, struct err *e);
+/* Removes at most so many rows of such a log; *done: that was all. Its event `deleted` stays. */
+int store_forget(struct store *s, int64_t agent, int rows, bool *done, struct err *e);
 
 /* Values for what a task left to the general configuration. */
 struct store_defaults {

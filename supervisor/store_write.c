@@ -160,42 +160,6 @@ int store_agent_reclaimed(
 		"isi", agent, saved, at_ms);
 }
 
-int store_agent_delete(struct store *s, int64_t agent, struct err *e)
-{
-	static const char *const rows[] = {
-		"DELETE FROM events WHERE stream='agent' AND subject=?",
-		"DELETE FROM segments WHERE agent_id=?",
-		"DELETE FROM turns WHERE agent_id=?",
-		"DELETE FROM usage WHERE agent_id=?",
-		"DELETE FROM commands WHERE agent_id=?",
-		"DELETE FROM diffs WHERE agent_id=?",
-		"DELETE FROM outputs WHERE agent_id=?",
-		"DELETE FROM output_blocks WHERE agent_id=?",
-	};
-	sqlite3_stmt *q = store_query(s, e, "SELECT task_id FROM agents WHERE id=?", "i", agent);
-	int64_t task = 0;
-	size_t i;
-	int got = q ? store_step(s, q, e) : -1;
-
-	if (got == 1) {
-		task = sqlite3_column_int64(q, 0);
-		sqlite3_reset(q);
-	}
-	if (got < 0)
-		return -1;
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (store_exec(s, e, rows[i], "i", agent) < 0)
-			return -1;
-	}
-	if (store_exec(s, e, "UPDATE tasks SET winner=NULL WHERE winner=?", "i", agent) < 0 ||
-		store_exec(s, e, "DELETE FROM agents WHERE id=?", "i", agent) < 0)
-		return -1;
-	return store_exec(s, e,
-		"DELETE FROM tasks WHERE id=?1 AND NOT EXISTS(SELECT 1 FROM agents WHERE "
-		"task_id=?1)",
-		"i", task);
-}
-
 int store_command_add(struct store *s, int64_t agent, int64_t n, const char *kind, const char *body,
 	int64_t at_ms, struct err *e)
 {

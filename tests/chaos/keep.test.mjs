@@ -1,4 +1,5 @@
-// Crash points of what becomes of ended agents: packing, removing, reclaiming, restoring.
+// Crash points of what becomes of ended agents: packing, removing, reclaiming,
+// restoring; and of what a deleted one leaves.
 // Killed there once and twice in a row, it is done in the end, and nothing is lost or double.
 // Needs the build of `make MODE=chaos programs support`.
 import { before, test } from 'node:test';
@@ -10,7 +11,7 @@ import path from 'node:path';
 import { deadline, git, makeRepository, mode, patience, root, run, startStack, support } from '../support/stack.mjs';
 
 const points = [...readFileSync(path.join(root, 'shared/crash.h'), 'utf8').matchAll(/X\(\w+,\s+"([\w.-]+)"\)/g)].map((m) => m[1])
-  .filter((name) => /^(pack|drop|reclaim|restore)\./.test(name));
+  .filter((name) => /^(pack|drop|forget|reclaim|restore)\./.test(name));
 // There is no second time.
 const UNIQUE = /^(drop\.commit\.after|reclaim\.moved|(reclaim|restore)\.recorded)$/;
 const only = process.env.CRASH_POINT ? new RegExp(process.env.CRASH_POINT) : /./;
@@ -94,6 +95,16 @@ for (const times of [1, 2]) for (const point of points.filter((name) => only.tes
       assert.equal(told.length, 1);
       assert.equal(told[0].body.removed_events, before.events.filter((e) => ['output', 'tool'].includes(e.kind)).length);
       assert.equal((await stack.ask('agent.show', { agent })).state, 'done');
+
+      // A log that is long again, of an agent that is deleted.
+      const database = (sql) => run('sqlite3', ['-cmd', '.timeout 5000', path.join(stack.stateDir, 'tasks.db'), sql]);
+      await database(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000)
+        INSERT INTO events(stream,subject,seq,kind,at,body) SELECT 'agent',${agent},100000+i,'output',i,'{}' FROM n`);
+      await insist(stack, 'agent.delete', { agent, discard: true }, /no agent/);
+      await deadline((async () => {
+        while ((await database(`SELECT count(*) FROM events WHERE stream='agent' AND subject=${agent}`)).stdout.trim() !== '1') await alive(stack);
+      })(), 60000 * patience, 'its log to go');
+      assert.deepEqual((await stack.ask('agent.list')).agents, []);
       assert.equal(readdirSync(crashes).length, UNIQUE.test(point) ? 1 : times, `passed ${point}`);
     } finally {
       assert.deepEqual(await stack.stop(), []);
