@@ -327,18 +327,27 @@ struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int6
 	return todo(AGENT_DO_ILLEGAL, "");
 }
 
-struct agent_todo agent_load(struct agent *a, enum agent_state state, bool alive, int64_t now_ms)
+struct agent_todo agent_load(struct agent *a, const struct agent_found *found, int64_t now_ms)
 {
+	enum agent_state state = found->state;
+	struct agent_todo t;
+
 	memset(a, 0, sizeof(*a));
 	a->state = state;
-	if (alive) {
+	if (found->alive) {
 		a->process = PROCESS_RUNNING;
 		a->started_ms = now_ms;
 		if (agent_state_ended(state) || state == AGENT_QUEUED)
 			a->deadline_ms = now_ms + AGENT_EXIT_MS;
-		return todo(0, "");
 	}
 	if (agent_state_ended(state))
+		return todo(0, "");
+	if (found->stopping) { /* the command is in the store: its worker gets it from there */
+		t = stop(a, now_ms);
+		t.what &= ~(unsigned)(AGENT_DO_TELL_STOP | AGENT_DO_DEQUEUE);
+		return t;
+	}
+	if (found->alive)
 		return todo(0, "");
 	if (state == AGENT_QUEUED)
 		return todo(AGENT_DO_ENQUEUE, "");

@@ -111,7 +111,12 @@ struct agent_todo {
 /* Changes *a and says what to do. now_ms is monotonic. */
 struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int64_t now_ms);
 
-/* A row found at start; alive: its worker still runs and is adopted. */
-struct agent_todo agent_load(struct agent *a, enum agent_state state, bool alive, int64_t now_ms);
+/* A row found at start. */
+struct agent_found {
+	enum agent_state state;
+	bool alive;    /* its worker still runs and is adopted */
+	bool stopping; /* a person had it stopped, and its worker has not yet */
+};
+struct agent_todo agent_load(struct agent *a, const struct agent_found *found, int64_t now_ms);
 
 #endif

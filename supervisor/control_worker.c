@@ -51,7 +51,7 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 {
 	struct store_defaults defaults = supervisor_defaults(c->s);
 	struct member *m = present(c, params, e);
-	cJSON *agent, *task;
+	cJSON *agent, *task, *commands;
 
 	if (!m)
 		return -1;
@@ -61,8 +61,11 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 			"restart the supervisor");
 	agent = store_agent(c->s->store, m->id, e);
 	task = agent ? store_task(c->s->store, m->task, &defaults, e) : NULL;
-	if (!task) {
+	/* Known before it does anything: what it was told while no worker was there. */
+	commands = task ? store_commands_after(c->s->store, m->id, m->command_done, e) : NULL;
+	if (!commands) {
 		cJSON_Delete(agent);
+		cJSON_Delete(task);
 		return -1;
 	}
 	/* What was picked is wanted as a pull request, whatever the task said. */
@@ -70,6 +73,7 @@ int call_worker_hello(struct call *c, const cJSON *params, cJSON **result, struc
 		cJSON_ReplaceItemInObject(task, "pull_request", cJSON_CreateTrue());
 	*result = cJSON_CreateObject();
 	json_add_int(*result, "version", event_version());
+	cJSON_AddItemToObject(*result, "commands", commands);
 	json_add_int(*result, "committed", m->committed);
 	cJSON_AddItemToObject(*result, "agent", agent);
 	cJSON_AddItemToObject(*result, "task", task);

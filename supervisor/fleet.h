@@ -55,6 +55,8 @@ struct member {
 	bool packed, segments, workspace;
 	bool moving; /* its workspace is being reclaimed or restored */
 
+	bool found_stopping; /* at the start: a command "stop" waits for its worker */
+
 	int64_t batched; /* last seq of the batch that is being drained */
 };
 

@@ -87,6 +87,7 @@ struct store_agent_row {
 	int64_t ended_at;      /* 0: it has not */
 	bool packed, segments; /* nothing is left to pack; something is packed */
 	bool workspace;	       /* it was started and its workspace was not reclaimed */
+	bool stopping;	       /* a command "stop" waits for its worker */
 	const char *state;     /* borrowed for the call */
 };
 typedef void (*store_agent_cb)(void *arg, const struct store_agent_row *row);

@@ -67,7 +67,9 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 		"command_done,coalesce((SELECT max(n) FROM commands WHERE "
 		"agent_id=agents.id),0),state,coalesce(ended_at,0),packed,"
 		"EXISTS(SELECT 1 FROM segments WHERE agent_id=agents.id),"
-		"started_at IS NOT NULL AND reclaimed_at IS NULL"
+		"started_at IS NOT NULL AND reclaimed_at IS NULL,"
+		"EXISTS(SELECT 1 FROM commands WHERE agent_id=agents.id AND kind='stop' AND "
+		"n>command_done)"
 		" FROM agents ORDER BY id",
 		"");
 	struct store_agent_row row;
@@ -88,6 +90,7 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 			.packed = sqlite3_column_int(q, 10),
 			.segments = sqlite3_column_int(q, 11),
 			.workspace = sqlite3_column_int(q, 12),
+			.stopping = sqlite3_column_int(q, 13),
 		};
 		if (row.command_last < row.command_done)
 			row.command_last = row.command_done;

@@ -382,6 +382,7 @@ static void load_row(void *arg, const struct store_agent_row *row)
 	m->packed = row->packed;
 	m->segments = row->segments;
 	m->workspace = row->workspace;
+	m->found_stopping = row->stopping;
 	m->agent.state = agent_state_parse(row->state);
 	if (m->agent.state == AGENT_STATE_COUNT) /* of a program that is not ours */
 		m->agent.state = AGENT_FAILED;

@@ -178,11 +178,12 @@ int tx_change(struct supervisor *s, struct member *m, const struct agent_input *
 int tx_load(struct supervisor *s, struct member *m, bool alive, struct err *e)
 {
 	struct agent_input in = {.event = AGENT_TIME};
-	enum agent_state state = m->agent.state;
+	struct agent_found found = {
+		.state = m->agent.state, .alive = alive, .stopping = m->found_stopping};
 	struct agent_todo t;
 
 	tx_touch(s, m);
-	t = agent_load(&m->next, state, alive, clock_now_ms());
+	t = agent_load(&m->next, &found, clock_now_ms());
 	m->todo = t.what;
 	return write_change(s, m, &in, &t, e);
 }

@@ -215,13 +215,28 @@ static void tell_disk(struct link *l, const cJSON *result, bool first)
 	l->handler->disk(l->arg, reason);
 }
 
+/* In order, what is above command_done. False: one was not taken over (the disk did not
+ * keep it); it comes again. */
+static bool take_commands(struct link *l, const cJSON *result)
+{
+	const cJSON *c;
+	int64_t last = 0;
+
+	cJSON_ArrayForEach (c, json_get(result, "commands")) {
+		last = json_int(c, "n", 0);
+		if (last > l->command_done)
+			l->handler->command(
+				l->arg, last, json_str(c, "kind", ""), json_get(c, "body"));
+	}
+	return last <= l->command_done;
+}
+
 static void on_next(void *arg, const char *data, size_t n, const struct err *failure)
 {
 	struct link *l = arg;
 	struct rpc m;
 	struct err e;
-	int64_t last = 0;
-	const cJSON *c;
+	bool taken;
 
 	l->ask = NULL;
 	if (!failure)
@@ -247,14 +262,9 @@ static void on_next(void *arg, const char *data, size_t n, const struct err *fai
 	}
 	acknowledge(l, json_int(m.result, "committed", 0), json_bool(m.result, "resend", false));
 	tell_disk(l, m.result, false);
-	cJSON_ArrayForEach (c, json_get(m.result, "commands")) {
-		last = json_int(c, "n", 0);
-		if (last > l->command_done)
-			l->handler->command(
-				l->arg, last, json_str(c, "kind", ""), json_get(c, "body"));
-	}
+	taken = take_commands(l, m.result);
 	rpc_clear(&m);
-	if (last > l->command_done) /* not taken over: it comes again with the next answer */
+	if (!taken)
 		uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
 	else
 		ask_next(l);
@@ -318,6 +328,7 @@ static void on_hello(void *arg, const char *data, size_t n, const struct err *fa
 	watch_start(l);
 	l->handler->hello(l->arg, m.result);
 	tell_disk(l, m.result, true);
+	take_commands(l, m.result); /* before anything is begun, which waits for the loop */
 	rpc_clear(&m);
 	ask_next(l);
 }

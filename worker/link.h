@@ -26,7 +26,8 @@ struct link;
 struct link_handler {
 	/* worker.hello was answered; the spool is open, events may be sent. */
 	void (*hello)(void *arg, const cJSON *result);
-	/* A command with a number above the last one taken over. */
+	/* A command with a number above the last one taken over. Those that waited come right
+	 * behind hello, before the loop goes on. */
 	void (*command)(void *arg, int64_t n, const char *kind, const cJSON *body);
 	/* Everything sent so far is committed. */
 	void (*drained)(void *arg);

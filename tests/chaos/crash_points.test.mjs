@@ -129,6 +129,41 @@ describe('each of an agent\'s whole saves', { concurrency: Number(process.env.CH
   }
 });
 
+// Supervisor and worker are dead when it was told; the next supervisor dies whenever it is to
+// answer the next worker's question for commands: all that worker knows it has from hello.
+for (const [command, end] of [['pause', 'paused'], ['stop', 'stopped']]) {
+  test(`told to ${command}: the next worker begins nothing, though nobody answers it`, async () => {
+    const world = await World.start({ shared, webui: false, turnMs: 600000 });
+    const crashes = path.join(world.dir, 'crashes');
+    try {
+      await mkdir(crashes);
+      await world.up();
+      const [agent] = await world.create(1);
+      await world.stack.until((e) => e.kind === 'output' && /started/.test(e.body.text), 'a turn', 60000, { agent });
+      const { worker } = world.processesOf(agent);
+      process.kill(worker, 'SIGSTOP');
+      await world.stack.ask(`agent.${command}`, { agent });
+      const at = (await world.stack.ask('status')).last_event;
+      world.stack.env = { ...world.stack.env, HUNDREDX_CRASH: 'next.reply.before', HUNDREDX_CRASH_DIR: crashes, HUNDREDX_CRASH_TIMES: '3' };
+      const { supervisor } = world.stack;
+      process.kill(supervisor.pid, 'SIGSTOP');
+      world.kill('worker', worker);
+      world.kill('supervisor', supervisor.pid);
+      await supervisor.ended;
+      await world.stack.until((e) => e.kind === 'state' && e.body.state === end, end, 60000, { agent, after: at });
+      const later = await world.stack.ask('events.after', { after: at, agent, kinds: ['turn'], limit: 100 });
+      assert.deepEqual(later.events.filter((e) => e.body.phase === 'started'), []);
+      await world.answers();
+      if (end === 'paused') await world.stack.ask('agent.stop', { agent });
+      await world.settle(60000);
+      await world.down();
+      assert.deepEqual([...world.problems, ...checkAfterwards(world)], []);
+    } finally {
+      await world.close();
+    }
+  });
+}
+
 test('what a worker was killed at goes also when it is not started again', async () => {
   const world = await World.start({ shared, webui: false, turnMs: 30 });
   const crashes = path.join(world.dir, 'crashes');

@@ -347,12 +347,51 @@ static void test_load(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct agent_todo t = agent_load(&a, table[i].row, table[i].alive, 5);
+		struct agent_found found = {.state = table[i].row, .alive = table[i].alive};
+		struct agent_todo t = agent_load(&a, &found, 5);
 
 		assert_int_equal(t.what, table[i].what);
 		assert_int_equal(a.state, table[i].then);
 		assert_int_equal(
 			a.process == PROCESS_RUNNING, table[i].alive || (t.what & AGENT_DO_SPAWN));
+	}
+}
+
+/* Who was told to stop is not started again, whoever died since. */
+static void test_load_stopping(void **state)
+{
+	static const struct {
+		enum agent_state row;
+		bool alive;
+		enum agent_state then;
+		enum agent_process process;
+		unsigned what;
+	} table[] = {
+		{AGENT_QUEUED, false, AGENT_STOPPED, PROCESS_NONE, AGENT_DO_STATE},
+		{AGENT_WORKING, false, AGENT_STOPPED, PROCESS_NONE, AGENT_DO_STATE},
+		{AGENT_PAUSED, false, AGENT_STOPPED, PROCESS_NONE, AGENT_DO_STATE},
+		{AGENT_WORKING, true, AGENT_WORKING, PROCESS_STOPPING, 0},
+		{AGENT_WAITING, true, AGENT_WAITING, PROCESS_STOPPING, 0},
+		{AGENT_STOPPED, true, AGENT_STOPPED, PROCESS_RUNNING, 0},
+		{AGENT_DONE, false, AGENT_DONE, PROCESS_NONE, 0},
+	};
+	struct agent a;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct agent_found found = {
+			.state = table[i].row, .alive = table[i].alive, .stopping = true};
+		struct agent_todo t = agent_load(&a, &found, 5);
+
+		assert_int_equal(t.what, table[i].what);
+		assert_int_equal(a.state, table[i].then);
+		assert_int_equal(a.process, table[i].process);
+		if (a.process != PROCESS_STOPPING)
+			continue;
+		assert_int_equal(a.deadline_ms, 5 + AGENT_STOP_MS);
+		assert_int_equal(exited(&a, -9, 10).what, AGENT_DO_STATE);
+		assert_int_equal(a.state, AGENT_STOPPED);
 	}
 }
 
@@ -539,6 +578,7 @@ static void walk(uint64_t seed)
 	uint64_t r = seed * 0x9e3779b97f4a7c15u + 1;
 	struct agent a = {0}, before;
 	bool queued = true, removed = false;
+	bool stopping = false; /* the command is in the store */
 	int64_t now = 1000;
 	int i;
 
@@ -551,14 +591,20 @@ static void walk(uint64_t seed)
 		if (random_next(&r) % 32 == 0 && !a.deleting) {
 			bool alive = a.process != PROCESS_NONE && random_next(&r) % 2;
 			enum agent_state row = a.state;
+			struct agent_found found = {
+				.state = row, .alive = alive, .stopping = stopping};
 
-			t = agent_load(&a, row, alive, now);
+			t = agent_load(&a, &found, now);
 			queued = (t.what & AGENT_DO_ENQUEUE) != 0;
 			if ((t.what & AGENT_DO_SPAWN) && alive)
 				FAIL("two workers after a restart of the supervisor");
 			if ((a.process != PROCESS_NONE) != (alive || (t.what & AGENT_DO_SPAWN)))
 				FAIL("a worker that is none");
-			if (agent_state_ended(row) != agent_state_ended(a.state))
+			if (stopping && (queued || (t.what & AGENT_DO_SPAWN)))
+				FAIL("told to stop, and started");
+			if (stopping && !alive && !agent_state_ended(a.state))
+				FAIL("told to stop, and not stopped");
+			if (!stopping && agent_state_ended(row) != agent_state_ended(a.state))
 				FAIL("a restart of the supervisor changed how it ended");
 			continue;
 		}
@@ -583,6 +629,10 @@ static void walk(uint64_t seed)
 		}
 		if (in.event == AGENT_SLOT)
 			queued = false;
+		if (in.event == AGENT_RETRY)
+			stopping = false;
+		if (t.what & AGENT_DO_TELL_STOP)
+			stopping = true;
 		if (t.what & AGENT_DO_ENQUEUE) {
 			if (queued || a.state != AGENT_QUEUED || a.process != PROCESS_NONE)
 				FAIL("enqueued twice, or not ready for it");
@@ -652,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_retire),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_load_stopping),
 		cmocka_unit_test(test_late_news),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_queue_random),

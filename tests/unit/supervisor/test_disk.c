@@ -57,7 +57,7 @@ static void an_end_on_a_full_disk_is_no_crash(void **state)
 	int64_t now = 0;
 
 	(void)state;
-	agent_load(&a, AGENT_WORKING, true, now);
+	agent_load(&a, &(struct agent_found){.state = AGENT_WORKING, .alive = true}, now);
 	for (int i = 0; i < 20; i++) {
 		exited.code = i % 2 ? -7 : 111;
 		t = agent_step(&a, &exited, now);
