@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { commandOf } from './world.mjs';
-import { run } from '../support/stack.mjs';
+import { patience, run } from '../support/stack.mjs';
 import { git } from '../support/git_server.mjs';
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -44,7 +44,8 @@ function checkSeen(events, seen, deleted, problems) {
 // By way of stdin, so that the path is in no command line and killAll leaves it alone.
 async function query(world, sql) {
   const code = 'import json,sqlite3,sys;path,sql=json.load(sys.stdin);print(json.dumps(sqlite3.connect(path).execute(sql).fetchall()))';
-  const { stdout, stderr } = await run('python3', ['-S', '-c', code], { input: JSON.stringify([path.join(world.stack.stateDir, 'tasks.db'), sql]) });
+  const { stdout, stderr } = await run('python3', ['-S', '-c', code], { timeout: 60000 * patience,
+    input: JSON.stringify([path.join(world.stack.stateDir, 'tasks.db'), sql]) });
   if (!stdout) throw new Error(`${sql}: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -155,6 +156,10 @@ export async function check(world, told = []) {
   const rows = await world.agents();
   const events = await world.stack.events();
   const deleted = new Set(events.filter((e) => e.kind === 'deleted').map((e) => `agent/${e.subject}`));
+  const stored = new Set(events.map((e) => `${e.stream}/${e.subject}`));
+  for (const { topic } of deleted.size ? (world.listener?.seen ?? []) : []) { // a task goes with its last agent
+    if (topic.startsWith('task/') && !stored.has(topic)) deleted.add(topic);
+  }
   checkOrder(events, deleted, problems);
   if (world.listener) {
     if (!world.listener.seen.length) problems.push('the listener saw nothing at all');
@@ -162,7 +167,7 @@ export async function check(world, told = []) {
   }
   await checkMessages(world, rows, events, told.filter(({ agent }) => !deleted.has(`agent/${agent}`)), problems);
   await checkEffects(world, rows, problems);
-  return { problems, rows, events };
+  return { problems, rows, events, deleted };
 }
 
 // What must hold when it has ended in order.

@@ -43,7 +43,7 @@ test('a browser misses nothing of the time in which the page was dead', async (t
     world.startWebui();
     await deadline(browser.reaches(events.at(-1).id), 30000 * patience, 'the browser to have everything');
     assert.equal(browser.streams, 2);
-    checkBrowser(browser, events, problems);
+    checkBrowser(browser, events, new Set(), problems);
     browser.stop();
     await world.down();
     assert.deepEqual([...problems, ...world.problems, ...checkAfterwards(world)], []);

@@ -141,6 +141,7 @@ export class World {
   // --- processes ---
 
   // Ours by kind: supervisor, worker, errand, webui, coder (of a worker, not what it left).
+  // A child between fork and exec still has its parent's command line; it is none of them.
   processes() {
     const found = { supervisor: [], worker: [], errand: [], webui: [], coder: [] };
     const coders = [];
@@ -153,6 +154,7 @@ export class World {
       else if (name === '100x-worker') found[argv.includes('--errand') ? 'errand' : 'worker'].push(pid);
       else if (name === 'scripted_agent' || argv.some((word) => word.endsWith('acp_aider.py'))) coders.push(pid);
     }
+    for (const kind of ['supervisor', 'worker', 'webui']) found[kind] = found[kind].filter((pid) => !found[kind].includes(Number(stat(pid)[1])));
     found.coder = coders.filter((pid) => found.worker.includes(Number(stat(pid)[1])));
     return found;
   }
