@@ -38,7 +38,7 @@ static int join(char *out, const char *folder, const char *name, struct err *e)
 {
 	if (snprintf(out, PATHS_MAX, "%s/%s", folder, name) < PATHS_MAX)
 		return 0;
-	return err_set(e, ERR_INVALID, "%s/%s: the path is too long", folder, name);
+	return err_set(e, ERR_INVALID, "the path of %s is too long: %.64s…", name, folder);
 }
 
 static int fail(sqlite3 *db, const char *doing, const char *path, struct err *e)
@@ -144,26 +144,12 @@ static int copy_to(const char *path, const char *part, struct err *e)
 	if (open_db(path, SQLITE_OPEN_READONLY, &from, e) < 0 ||
 		open_db(part, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &to, e) < 0)
 		return -1;
-	return copy_pages(from, to, part, e);
-}
-
-int store_backup(const char *path, char *made, struct err *e)
-{
-	char folder[PATHS_MAX], part[PATHS_MAX], name[64];
-
-	store_backup_folder(path, folder);
-	next_name(folder, name, sizeof name);
-	if (paths_mkdirs(folder, 0700, e) < 0 || join(part, folder, "unfinished", e) < 0 ||
-		join(made, folder, name, e) < 0)
+	if (copy_pages(from, to, part, e) < 0)
 		return -1;
-	if (copy_to(path, part, e) < 0 || chmod(part, 0600) < 0 || sync_path(part, 0, e) < 0) {
-		unlink(part);
-		return -1;
-	}
-	if (rename(part, made) < 0)
-		return err_errno(e, "rename %s", part);
-	drop_old(folder);
-	return sync_path(folder, O_DIRECTORY, e);
+	/* Without a log beside it, so that it can be read where nothing can be written. */
+	return sqlite3_exec(to, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) == SQLITE_OK
+		       ? 0
+		       : fail(to, "copy the store to", part, e);
 }
 
 int store_check(const char *path, bool *damaged, struct err *e)
@@ -190,6 +176,35 @@ int store_check(const char *path, bool *damaged, struct err *e)
 		*damaged = bad;
 	sqlite3_finalize(q);
 	return good ? 0 : -1;
+}
+
+/* A damaged store has damaged copies, which would push out the good ones. */
+static int finish_copy(const char *path, const char *part, struct err *e)
+{
+	if (chmod(part, 0600) < 0)
+		return err_errno(e, "set the rights of %s", part);
+	if (store_check(part, NULL, e) < 0)
+		return err_wrap(e, "%s", path);
+	return sync_path(part, 0, e);
+}
+
+int store_backup(const char *path, char *made, struct err *e)
+{
+	char folder[PATHS_MAX], part[PATHS_MAX], name[64];
+
+	store_backup_folder(path, folder);
+	next_name(folder, name, sizeof name);
+	if (paths_mkdirs(folder, 0700, e) < 0 || join(part, folder, "unfinished", e) < 0 ||
+		join(made, folder, name, e) < 0)
+		return -1;
+	if (copy_to(path, part, e) < 0 || finish_copy(path, part, e) < 0) {
+		unlink(part);
+		return -1;
+	}
+	if (rename(part, made) < 0)
+		return err_errno(e, "rename %s", part);
+	drop_old(folder);
+	return sync_path(folder, O_DIRECTORY, e);
 }
 
 int store_backup_newest(const char *path, char *out, struct err *e)
@@ -219,8 +234,11 @@ static int copy_file(const char *from, const char *to, struct err *e)
 	if (in < 0 || out < 0)
 		return err_errno(e, "copy %s to %s", from, to);
 	while ((n = read(in, piece, sizeof piece)) > 0) {
-		if (write(out, piece, (size_t)n) != n)
-			return err_errno(e, "write %s", to);
+		for (ssize_t done = 0, put; done < n; done += put) {
+			put = write(out, piece + done, (size_t)(n - done));
+			if (put < 0)
+				return err_errno(e, "write %s", to);
+		}
 	}
 	return n < 0 || fsync(out) < 0 ? err_errno(e, "copy %s to %s", from, to) : 0;
 }
@@ -232,7 +250,7 @@ static int keep_damaged(const char *path, char *kept, struct err *e)
 	char from[PATHS_MAX + 8], to[PATHS_MAX + 8];
 
 	if (snprintf(kept, PATHS_MAX, "%s.damaged-%" PRId64, path, clock_wall_ms()) >= PATHS_MAX)
-		return err_set(e, ERR_INVALID, "%s: the path is too long", path);
+		return err_set(e, ERR_INVALID, "the path is too long: %.64s…", path);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
 		snprintf(to, sizeof to, "%s%s", kept, parts[i]);
@@ -262,14 +280,28 @@ static int skip_numbers(const char *path, struct err *e)
 		       : fail(db, "prepare", path, e);
 }
 
+/* Makes the file that takes the damaged one's place. */
+static int prepare(const char *path, const char *part, struct err *e)
+{
+	char good[PATHS_MAX];
+
+	if (store_backup_newest(path, good, e) < 0 || copy_file(good, part, e) < 0 ||
+		skip_numbers(part, e) < 0)
+		return -1;
+	return sync_path(part, 0, e);
+}
+
 int store_backup_restore(const char *path, char *kept, struct err *e)
 {
-	char good[PATHS_MAX], part[PATHS_MAX], folder[PATHS_MAX];
+	char part[PATHS_MAX], folder[PATHS_MAX];
 
-	if (store_backup_newest(path, good, e) < 0 ||
-		join(part, store_backup_folder(path, folder), "restoring", e) < 0 ||
-		copy_file(good, part, e) < 0 || skip_numbers(part, e) < 0 ||
-		sync_path(part, 0, e) < 0 || keep_damaged(path, kept, e) < 0)
+	if (join(part, store_backup_folder(path, folder), "restoring", e) < 0)
+		return -1;
+	if (prepare(path, part, e) < 0) {
+		unlink(part);
+		return -1;
+	}
+	if (keep_damaged(path, kept, e) < 0)
 		return -1;
 	return rename(part, path) < 0 ? err_errno(e, "rename %s", part) : 0;
 }

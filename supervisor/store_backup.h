@@ -16,9 +16,9 @@
 const char *store_backup_folder(const char *path, char *out);
 
 /* Makes a copy of the store at path over a connection of its own, from any thread; the
- * store may be written meanwhile. Complete and on the disk before it gets its name; the
- * oldest ones above STORE_BACKUPS_KEPT go. made (PATHS_MAX bytes) gets its path. ERR_SYS: the
- * disk. */
+ * store may be written meanwhile. Complete, checked and on the disk before it gets its name;
+ * the oldest ones above STORE_BACKUPS_KEPT go. made (PATHS_MAX bytes) gets its path. ERR_SYS:
+ * the disk, or the store is damaged; the copies there are stay. */
 int store_backup(const char *path, char *made, struct err *e);
 
 /* sqlite's quick_check of the file at path. ERR_SYS: it is damaged (*damaged is true) or

@@ -1,10 +1,12 @@
 /* Copies of the store: made while it is written, checked, put in place of a damaged one. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,6 +199,162 @@ static void a_copy_that_was_never_finished_is_no_copy(void **state)
 	assert_int_equal(access(part, F_OK), -1);
 }
 
+/* --- copies that cannot be made --- */
+
+static void fill(int events)
+{
+	struct store *s = store_open(path, NULL);
+
+	assert_non_null(s);
+	for (int i = 0; i < events; i++)
+		add_event(s);
+	store_close(s);
+}
+
+static bool there(const char *name)
+{
+	char file[128];
+
+	snprintf(file, sizeof file, "%s/%s", folder, name);
+	return access(file, F_OK) == 0;
+}
+
+static void no_file_beyond(rlim_t bytes)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void where_no_folder_can_be_the_copy_says_so(void **state)
+{
+	char name[128];
+	struct err e;
+	FILE *f;
+
+	(void)state;
+	fill(1);
+	snprintf(name, sizeof name, "%s/backups", folder);
+	f = fopen(name, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(store_backup(path, made, &e), -1);
+	assert_non_null(strstr(e.text, name));
+	assert_int_equal(store_backup_newest(path, made, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static void a_folder_in_the_copys_place_is_told(void **state)
+{
+	char name[128];
+	struct err e;
+
+	(void)state;
+	fill(1);
+	assert_int_equal(store_backup(path, made, &e), 0);
+	snprintf(name, sizeof name, "%s/backups/unfinished", folder);
+	assert_int_equal(mkdir(name, 0700), 0);
+	assert_int_equal(store_backup(path, made, &e), -1);
+	assert_non_null(strstr(e.text, name));
+	assert_int_equal(copies(), 1);
+}
+
+static void without_a_store_there_is_no_copy(void **state)
+{
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_backup(path, made, &e), -1);
+	assert_non_null(strstr(e.text, path));
+	assert_false(there("backups/unfinished"));
+	assert_false(there("tasks.db"));
+}
+
+static void too_long_a_path_is_told(void **state)
+{
+	char longest[PATHS_MAX];
+	struct err e;
+
+	(void)state;
+	memset(longest, 'x', sizeof longest);
+	longest[0] = '/';
+	memcpy(longest + sizeof longest - 10, "/tasks.db", 10);
+	assert_int_equal(store_backup(longest, made, &e), -1);
+	assert_int_equal(store_backup_restore(longest, made, &e), -1);
+	assert_int_equal(e.kind, ERR_INVALID);
+	assert_non_null(strstr(e.text, "too long"));
+}
+
+/* The disk takes only a part of the copy: none is left half, the one before stays. */
+static void a_full_disk_leaves_the_copies_there_are(void **state)
+{
+	char before[PATHS_MAX], newest[PATHS_MAX];
+	struct err e;
+
+	(void)state;
+	fill(200);
+	assert_int_equal(store_backup(path, before, &e), 0);
+	no_file_beyond(8192);
+	assert_int_equal(store_backup(path, made, &e), -1);
+	no_file_beyond(RLIM_INFINITY);
+	assert_int_equal(e.kind, ERR_SYS);
+	assert_non_null(strstr(e.text, "backups/unfinished"));
+	assert_false(there("backups/unfinished"));
+	assert_int_equal(copies(), 1);
+	assert_int_equal(store_backup_newest(path, newest, &e), 0);
+	assert_string_equal(newest, before);
+}
+
+/* Else the good copies were pushed out one by one, before anyone noticed. */
+static void a_damaged_store_is_not_copied(void **state)
+{
+	char before[PATHS_MAX], newest[PATHS_MAX];
+	struct err e;
+
+	(void)state;
+	fill(200);
+	assert_int_equal(store_backup(path, before, &e), 0);
+	damage();
+	for (int i = 0; i < STORE_BACKUPS_KEPT; i++) {
+		assert_int_equal(store_backup(path, made, &e), -1);
+		assert_non_null(strstr(e.text, path));
+		assert_non_null(strstr(e.text, "damaged"));
+	}
+	assert_false(there("backups/unfinished"));
+	assert_int_equal(copies(), 1);
+	assert_int_equal(store_backup_newest(path, newest, &e), 0);
+	assert_string_equal(newest, before);
+}
+
+static void a_full_disk_leaves_the_damaged_store_in_its_place(void **state)
+{
+	char kept[PATHS_MAX] = "";
+	struct stat before, after;
+	struct err e;
+
+	(void)state;
+	fill(200);
+	assert_int_equal(store_backup(path, made, &e), 0);
+	damage();
+	assert_int_equal(stat(path, &before), 0);
+	no_file_beyond(8192);
+	assert_int_equal(store_backup_restore(path, kept, &e), -1);
+	no_file_beyond(RLIM_INFINITY);
+	assert_int_equal(e.kind, ERR_SYS);
+	assert_non_null(strstr(e.text, "File too large"));
+	assert_false(there("backups/restoring"));
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_size, before.st_size);
+
+	/* With room it goes. */
+	assert_int_equal(store_backup_restore(path, kept, &e), 0);
+	assert_int_equal(backup_check(path, &e), 0);
+	assert_int_equal(access(kept, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,7 +367,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_good_copy_nothing_is_changed, make, tear),
 		cmocka_unit_test_setup_teardown(
 			a_copy_that_was_never_finished_is_no_copy, make, tear),
+		cmocka_unit_test_setup_teardown(
+			where_no_folder_can_be_the_copy_says_so, make, tear),
+		cmocka_unit_test_setup_teardown(a_folder_in_the_copys_place_is_told, make, tear),
+		cmocka_unit_test_setup_teardown(without_a_store_there_is_no_copy, make, tear),
+		cmocka_unit_test_setup_teardown(too_long_a_path_is_told, make, tear),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_leaves_the_copies_there_are, make, tear),
+		cmocka_unit_test_setup_teardown(a_damaged_store_is_not_copied, make, tear),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_leaves_the_damaged_store_in_its_place, make, tear),
 	};
 
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
