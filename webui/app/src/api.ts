@@ -91,7 +91,7 @@ export interface NewTasks {
   pull_request: boolean;
 }
 
-export type Control = 'interrupt' | 'pause' | 'resume' | 'stop' | 'finish' | 'retry';
+export type Control = 'interrupt' | 'pause' | 'resume' | 'stop' | 'finish' | 'retry' | 'reclaim' | 'restore';
 
 export interface EventPage {
   events: Event[];

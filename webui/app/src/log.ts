@@ -32,7 +32,7 @@ export interface Group {
 
 // Kinds that make entries; the rest changes the header.
 export const LOG_KINDS = [
-  'output', 'turn', 'decision', 'tool', 'commit', 'message', 'permission', 'test', 'finish', 'pull_request', 'trouble', 'state',
+  'output', 'turn', 'decision', 'tool', 'commit', 'message', 'permission', 'test', 'finish', 'pull_request', 'trouble', 'state', 'workspace',
 ] as const;
 
 export const LINES_MAX = 5000;

@@ -173,6 +173,10 @@ function step(entry: Entry, body: Body): void {
   entry.progress.value = next.total > 0 && next.done >= next.total ? null : next;
 }
 
+// What an event about its workspace says of an agent.
+export const workspaceOf = (body: Body): Partial<Agent> =>
+  body['state'] === 'reclaimed' ? { reclaimed_at: number(body['at']), saved: text(body['saved']) || null } : { reclaimed_at: null };
+
 function apply({ id, subject, kind, body }: Event): void {
   if (kind === 'deleted') {
     drop(subject);
@@ -224,6 +228,9 @@ function apply({ id, subject, kind, body }: Event): void {
     }
     case 'archive':
       change({ archived: body['archived'] === true });
+      break;
+    case 'workspace':
+      change(workspaceOf(body));
       break;
     case 'turn':
       if (body['phase'] === 'started') {

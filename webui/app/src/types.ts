@@ -59,6 +59,9 @@ export interface Agent {
   last_line?: string;
   lines?: number;
   archived?: boolean;
+  // Since when its workspace is gone, and the ref that keeps its work.
+  reclaimed_at?: number | null;
+  saved?: string | null;
   // The newest event when the row was read: later ones are not in it.
   last_event?: number;
 }

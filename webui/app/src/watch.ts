@@ -4,6 +4,7 @@
 import { batch, signal } from '@preact/signals';
 import { api, ApiError } from './api';
 import { Log, LOG_KINDS } from './log';
+import { workspaceOf } from './store';
 import { isState, number, text, type Agent, type Body, type Diff, type Event, type Limits, type Task, type Turn } from './types';
 
 // What a page of the story may weigh: the first paint of a long one is quick.
@@ -312,6 +313,7 @@ export class Watch {
         this.agent.value = { ...agent, state: body['state'], reason: text(body['reason']), state_at: number(body['at']) };
       }
     } else if (kind === 'archive' && this.agent.value) this.agent.value = { ...this.agent.value, archived: body['archived'] === true };
+    else if (kind === 'workspace' && this.agent.value) this.agent.value = { ...this.agent.value, ...workspaceOf(body) };
     else if (kind === 'deleted') this.failed.value = new ApiError(`Agent ${this.id} was deleted.`, 404, 'not_found', '');
   }
 

@@ -3,11 +3,12 @@
 import { useState } from 'preact/hooks';
 import { act as actLater } from '../actions';
 import { api, type ApiError, type Control } from '../api';
+import { hasEnded } from '../deeds';
 import { navigate } from '../router';
 import { agentRow } from '../store';
-import type { Agent, State } from '../types';
+import type { Agent } from '../types';
 
-type What = Control | 'archive' | 'unarchive' | 'delete';
+type What = Exclude<Control, 'reclaim' | 'restore'> | 'archive' | 'unarchive' | 'delete';
 
 interface Deed {
   what: What;
@@ -15,9 +16,6 @@ interface Deed {
   title: string;
   key?: string;
 }
-
-const ENDED: readonly State[] = ['done', 'failed', 'stopped'];
-export const hasEnded = ({ state }: Agent): boolean => ENDED.includes(state);
 
 // Why it cannot be done now; "": it can.
 function whyNot(what: What, agent: Agent): string {

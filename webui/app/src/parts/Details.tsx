@@ -8,6 +8,7 @@ import { plain, plainLine } from '../clean';
 import { age, clock, dateTime, dollars, duration, plural } from '../format';
 import { list, number, text, type Agent, type Event, type ProcessInfo, type Task } from '../types';
 import type { Watch } from '../watch';
+import { WorkspaceButton } from './Workspace';
 
 const POLL_MS = 2000;
 
@@ -241,12 +242,28 @@ export function Details({ watch, agent }: { watch: Watch; agent: Agent }) {
         <Processes id={agent.id} workspace={(next) => (info.value = next)} />
       </section>
       <section class="panel details-part details-wide" aria-labelledby="details-workspace">
-        <h2 id="details-workspace">Workspace</h2>
+        <div class="details-head">
+          <h2 id="details-workspace">Workspace</h2>
+          <WorkspaceButton agent={agent} action="reclaim" />
+          <WorkspaceButton agent={agent} action="restore" />
+        </div>
         <dl class="details-facts">
           <div>
             <dt>Folder</dt>
             <dd class="mono">{made ? plainLine(made.workspace) : '–'}</dd>
           </div>
+          {agent.reclaimed_at && (
+            <div>
+              <dt>Reclaimed</dt>
+              <dd>{dateTime(agent.reclaimed_at)}</dd>
+            </div>
+          )}
+          {agent.saved && (
+            <div>
+              <dt>Work saved at</dt>
+              <dd class="mono">{plainLine(agent.saved)}</dd>
+            </div>
+          )}
           <div>
             <dt>Branch</dt>
             <dd class="mono">{plainLine(agent.branch)}</dd>

@@ -177,6 +177,19 @@ const KINDS: Record<string, (body: Body, at: number) => ComponentChildren> = {
       </Frame>
     );
   },
+  workspace(body, at) {
+    const reclaimed = body['state'] === 'reclaimed';
+    return (
+      <Frame label="workspace" tone="plain" at={at}>
+        {reclaimed ? 'removed for its room' : 'made again'}
+        {reclaimed && text(body['saved']) && (
+          <>
+            ; its work is saved at <code>{said(body, 'saved')}</code>
+          </>
+        )}
+      </Frame>
+    );
+  },
   state(body, at) {
     const state = text(body['state']);
     const tone = state === 'done' ? 'good' : state === 'failed' ? 'bad' : state === 'waiting' ? 'warn' : 'plain';

@@ -1,10 +1,11 @@
 // Ctrl-K: every view, agent and action by a few letters of its name.
 import { signal } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { act, able, DEEDS, tell, type Action } from '../actions';
+import { act, able, tell } from '../actions';
 import { by, clearSelection, selected, showArchived, sort } from '../board';
 import { BYS, SORTS } from '../arrange';
 import { plainLine } from '../clean';
+import { DEEDS, hasEnded, type Action } from '../deeds';
 import { repositoryName } from '../format';
 import { search } from '../fuzzy';
 import { canNotify, notifying, notifyMe } from '../notify';
@@ -72,6 +73,7 @@ function switches(): Item[] {
     ...BYS.map(([name, label]) => item(`by ${name}`, `Group the board by ${label.toLowerCase()}`, 'board', () => ((by.value = name), navigate('/')))),
     ...SORTS.map(([name, label]) => item(`sort ${name}`, `Sort the board: ${label.toLowerCase()}`, 'board', () => ((sort.value = name), navigate('/')))),
     item('archived', withArchived.value ? 'Hide archived agents' : 'Show archived agents', 'board', () => showArchived(!withArchived.peek())),
+    item('tell all', 'Tell every agent that has not ended…', 'action', () => tell(agents.peek().filter((agent) => !hasEnded(agent)).map(({ id }) => id))),
     ...(canNotify() ? [item('notify', notifying.value ? 'Notifications off' : 'Notifications on', 'look', () => void notifyMe(!notifying.peek()))] : []),
   ];
 }

@@ -15,7 +15,7 @@ import { watched, type Watching } from '../watched';
 // What can be asked for, as people call it.
 const KINDS = [
   ['', 'Everything'],
-  ['state,archive,created,deleted', 'States'],
+  ['state,archive,created,deleted,workspace', 'States'],
   ['decision', 'Decisions'],
   ['turn', 'Turns'],
   ['message', 'Messages'],
@@ -57,6 +57,8 @@ function tell({ kind, body }: Event): Told {
       return { mark: 'Deleted', text: '' };
     case 'archive':
       return { mark: body['archived'] === true ? 'Archived' : 'Unarchived', text: '' };
+    case 'workspace':
+      return { mark: `Workspace ${line('state')}`, text: body['state'] === 'reclaimed' && line('saved') ? `saved at ${line('saved')}` : '' };
     case 'turn':
       return body['phase'] === 'started'
         ? { mark: `Turn ${number(body['turn'])} began`, text: line('prompt').slice(0, 240) }

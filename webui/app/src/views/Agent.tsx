@@ -4,11 +4,12 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { now } from '../clock';
 import { plainLine } from '../clean';
+import { hasEnded } from '../deeds';
 import { age, count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, repositoryName, sentence } from '../format';
 import { useKeys } from '../keys';
 import { Changed } from '../parts/Changed';
 import { Composer } from '../parts/Composer';
-import { Controls, hasEnded } from '../parts/Controls';
+import { Controls } from '../parts/Controls';
 import { Cost } from '../parts/Cost';
 import { Details } from '../parts/Details';
 import { ExternalLink } from '../parts/ExternalLink';
@@ -16,6 +17,7 @@ import { Changes, Tests } from '../parts/Figures';
 import { lazy } from '../parts/Lazy';
 import { Questions } from '../parts/Questions';
 import { StateBadge } from '../parts/State';
+import { Reclaimed } from '../parts/Workspace';
 import { Story } from '../parts/Story';
 import { Link, navigate } from '../router';
 import { agentRow } from '../store';
@@ -175,6 +177,7 @@ function Head({ agent, watch }: { agent: Agent; watch: Watch }) {
       {reason && agent.state !== 'working' && watch.questions.value.length === 0 && (
         <p class={`notice notice-${agent.state === 'failed' ? 'bad' : agent.state === 'waiting' ? 'warn' : 'plain'}`}>{reason}</p>
       )}
+      <Reclaimed agent={agent} />
       {said && said !== reason && <p class="agent-said">{said}</p>}
       {progress && agent.state !== 'working' && !hasEnded(agent) && <Steps progress={progress} />}
       <Figures agent={agent} watch={watch} />

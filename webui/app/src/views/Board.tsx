@@ -1,9 +1,10 @@
 // All agents: who needs a person first.
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { able, act, DEEDS, tell, toggle, type Action } from '../actions';
+import { able, act, tell, toggle } from '../actions';
 import { BYS, SORTS, type By, type Section, type Sort } from '../arrange';
 import { by, clearSelection, filter, fold, folded, sections, select, selected, showArchived, shownIds, sort } from '../board';
 import { plainLine } from '../clean';
+import { DEEDS, type Action } from '../deeds';
 import { count, dollars, plural } from '../format';
 import { addKeys, useKeys, type Binding } from '../keys';
 import { Keys } from '../parts/Help';
@@ -172,7 +173,7 @@ function Tools() {
   );
 }
 
-const BULK: readonly Action[] = ['pause', 'resume', 'stop', 'retry', 'archive', 'unarchive', 'delete'];
+const BULK: readonly Action[] = ['pause', 'resume', 'stop', 'retry', 'archive', 'unarchive', 'reclaim', 'restore', 'delete'];
 
 function Bulk() {
   const ids = [...selected.value];
