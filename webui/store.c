@@ -63,6 +63,16 @@ static int pragma_int(sqlite3 *db, const char *sql, int *value)
 	return result;
 }
 
+/* What sqlite said last; who holds the file locked lets go again. */
+static int failed(struct store *s, const char *doing, struct err *e)
+{
+	int code = sqlite3_errcode(s->db) & 0xff;
+	bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
+
+	return err_set(e, busy ? ERR_UNAVAILABLE : ERR_SYS, "%s %s: %s", doing, s->path,
+		sqlite3_errmsg(s->db));
+}
+
 /* Opens the file if it is there and not the one that is open already. */
 static int ready(struct store *s, struct err *e)
 {
@@ -83,7 +93,7 @@ static int ready(struct store *s, struct err *e)
 		sqlite3_busy_timeout(s->db, BUSY_MS) != SQLITE_OK ||
 		pragma_int(s->db, "PRAGMA application_id", &id) < 0 ||
 		pragma_int(s->db, "PRAGMA user_version", &version) < 0) {
-		err_set(e, ERR_SYS, "open %s: %s", s->path, sqlite3_errmsg(s->db));
+		failed(s, "open", e);
 		close_db(s);
 		return -1;
 	}
@@ -112,7 +122,7 @@ static sqlite3_stmt *query(
 	sqlite3_stmt *st = NULL;
 
 	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK) {
-		err_set(e, ERR_SYS, "read %s: %s", s->path, sqlite3_errmsg(s->db));
+		failed(s, "read", e);
 		return NULL;
 	}
 	for (int i = 0; format[i]; i++) {
@@ -142,7 +152,7 @@ int store_snapshot(struct store *s, struct err *e)
 	if (ready(s, e) == 0) {
 		if (sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK)
 			return 0;
-		err_set(e, ERR_SYS, "read %s: %s", s->path, sqlite3_errmsg(s->db));
+		failed(s, "read", e);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return -1;
@@ -177,8 +187,7 @@ int store_next(struct store *s, sqlite3_stmt *st, struct err *e)
 		return 1;
 	if (rc == SQLITE_DONE)
 		return 0;
-	return err_set(e, rc == SQLITE_BUSY ? ERR_UNAVAILABLE : ERR_SYS, "read %s: %s", s->path,
-		sqlite3_errmsg(s->db));
+	return failed(s, "read", e);
 }
 
 void store_end(struct store *s, sqlite3_stmt *st)

@@ -1,8 +1,9 @@
 /* The store (docs/protocol.md, "Store"), read-only. Opened when it is first there,
  * opened again when the file was replaced. Thread-safe: one connection, one lock.
  *
- * Every call fails with ERR_UNAVAILABLE while there is no store yet, ERR_CONFLICT
- * when the file is not ours or from another version, ERR_SYS when reading fails. */
+ * Every call fails with ERR_UNAVAILABLE while there is no store yet or another program
+ * holds it locked, ERR_CONFLICT when the file is not ours or from another version, ERR_SYS
+ * when reading fails. */
 #ifndef WEBUI_STORE_H
 #define WEBUI_STORE_H
 
