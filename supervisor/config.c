@@ -31,6 +31,12 @@ static const struct json_field fields[] = {
 	{"keep_gigabytes", JSON_NUMBER, false, 0, 1000000},
 };
 
+const struct json_field *config_fields(size_t *n)
+{
+	*n = sizeof(fields) / sizeof(fields[0]);
+	return fields;
+}
+
 cJSON *config_defaults(int cores, int64_t memory_bytes)
 {
 	cJSON *j = cJSON_CreateObject();

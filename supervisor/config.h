@@ -6,6 +6,10 @@
 #include <stdint.h>
 
 #include "shared/err.h"
+#include "shared/json.h"
+
+/* Every key with its type and bounds; *n of them. docs/man/100x.1 tells the same. */
+const struct json_field *config_fields(size_t *n);
 
 /* Every key with its default, on a machine of this size. The caller owns it. */
 cJSON *config_defaults(int cores, int64_t memory_bytes);

@@ -11,9 +11,9 @@ static void overview(FILE *out)
 {
 	fputs("100x COMMAND [OPTIONS]: coding agents on Git repositories.\n\n", out);
 	for (const struct ctl_command *c = ctl_commands; c->name; c++)
-		fprintf(out, "  %-11s %s\n", c->name, c->summary);
-	fputs("  help        Tell about a command: 100x help COMMAND\n"
-	      "  version     Print the version\n\n"
+		fprintf(out, "  %-12s %s\n", c->name, c->summary);
+	fputs("  help         Tell about a command: 100x help COMMAND\n"
+	      "  version      Print the version\n\n"
 	      "All commands take --json, --state-dir DIR and --run-dir DIR.\n"
 	      "Exit codes: 0 done, 1 failed or refused, 2 wrong command line, 3 the supervisor "
 	      "does\n"

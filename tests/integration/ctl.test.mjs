@@ -307,12 +307,19 @@ test('archive, pick, activity, costs, search and repositories on the command lin
 
 test('help, man page and completions know every command', async () => {
   const overview = await ok('help');
-  const commands = [...overview.matchAll(/^ {2}([a-z]+) {2}/gm)].map((m) => m[1]);
-  assert.ok(commands.length > 20);
+  const commands = [...overview.matchAll(/^ {2}([a-z]+) +[A-Z]/gm)].map((m) => m[1]);
+  assert.ok(commands.length > 35);
   const man = await readFile(path.join(root, 'docs/man/100x.1'), 'utf8');
+  const readme = (await readFile(path.join(root, 'README.md'), 'utf8')).match(/^\| command[^]*?\n\n/m)[0];
+  const general = ['json', 'state-dir', 'run-dir', 'help'];
+  const told = (command) => man.split(/^\.It /m).filter((entry) => new RegExp(`^(Xo\n\\.)?Cm ${command}\\b`).test(entry));
   for (const command of commands) {
-    assert.match(man, new RegExp(`^\\.(It|Cm)( Xo)? ?(Cm )?${command}\\b|^\\.It Cm ${command}|^\\.Cm ${command}`, 'm'), command);
-    if (!['help', 'version'].includes(command)) assert.match(await ok('help', command), new RegExp(`^100x ${command}`));
+    if (['help', 'version'].includes(command)) continue;
+    assert.match(readme, new RegExp(`\`(100x )?${command}\\b`), `README: ${command}`);
+    for (const [, option] of (await ok('help', command)).matchAll(/^ {2}.{4}--([a-z-]+)/gm))
+      assert.ok(general.includes(option) || told(command).some((entry) => new RegExp(` -${option}\\b`).test(entry)), `man page: ${command} --${option}`);
+    assert.ok(told(command).length, `man page: ${command}`);
+    assert.match(await ok('help', command), new RegExp(`^100x ${command}`));
   }
   const bash = await run('bash', ['-c', `source <("$X" completion bash); COMP_WORDS=(100x ev); COMP_CWORD=1; _100x; echo "\${COMPREPLY[@]}";
     COMP_WORDS=(100x new --no); COMP_CWORD=2; _100x; echo "\${COMPREPLY[@]}"`], { env: { PATH: process.env.PATH, X: program('100x') } });

@@ -36,9 +36,9 @@ export const LIMITS: readonly Setting[] = [
   { key: 'turn_minutes', label: 'Minutes per turn', kind: 'whole', min: 1, hint: 'a longer turn is cancelled' },
   { key: 'model_seconds', label: 'Seconds per answer', kind: 'whole', min: 1, hint: 'for one answer of the Agent model; then it is asked again' },
   { key: 'alone_minutes', label: 'Minutes without a supervisor', kind: 'whole', min: 1, hint: 'an agent alone for longer pauses and spends nothing' },
-  { key: 'limit_turns', label: 'Turns per agent', kind: 'whole', min: 0, hint: "a task's default" },
-  { key: 'limit_minutes', label: 'Minutes per agent', kind: 'whole', min: 0, hint: "a task's default" },
-  { key: 'limit_dollars', label: 'Dollars per agent', kind: 'amount', min: 0, hint: "a task's default" },
+  { key: 'limit_turns', label: 'Turns per agent', kind: 'whole', min: 1, hint: "a task's default" },
+  { key: 'limit_minutes', label: 'Minutes per agent', kind: 'whole', min: 1, hint: "a task's default" },
+  { key: 'limit_dollars', label: 'Dollars per agent', kind: 'amount', min: 0.01, hint: "a task's default" },
   {
     key: 'permission',
     label: 'Permissions',
@@ -74,7 +74,7 @@ export const COMMAND: Setting = {
 export const RETENTION: readonly Setting[] = [
   { key: 'compress_after_minutes', label: 'Pack output after (minutes)', kind: 'whole', min: 0, newer: true, hint: 'since the agent ended; nothing is lost' },
   { key: 'keep_days', label: 'Keep output for (days)', kind: 'whole', min: 0, newer: true, hint: 'of agents that have ended; 0: for ever' },
-  { key: 'keep_gigabytes', label: 'Keep at most (GB)', kind: 'whole', min: 0, newer: true, hint: 'the oldest output goes first; 0: no ceiling' },
+  { key: 'keep_gigabytes', label: 'Keep at most (GB)', kind: 'amount', min: 0, newer: true, hint: 'the oldest output goes first; 0: no ceiling' },
   { key: 'reclaim_after_hours', label: 'Reclaim workspaces after (hours)', kind: 'whole', min: 0, newer: true, hint: 'of agents that have ended; their work is saved first, and restored on request; 0: never' },
 ];
 
