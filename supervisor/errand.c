@@ -8,9 +8,16 @@
 #include "shared/json.h"
 #include "supervisor/supervisor.h"
 
+static const int at_once[] = {
+#define X(name, at_once) at_once,
+	ERRAND_LANES(X)
+#undef X
+};
+
 struct errand {
 	struct supervisor *supervisor;
 	struct errand *next;
+	enum errand_lane lane;
 	const char *kind; /* static */
 	char *question;
 	struct buf answer;
@@ -21,7 +28,29 @@ struct errand {
 	void *arg;
 };
 
-static void next_errand(struct supervisor *s);
+static void next_errand(struct supervisor *s, enum errand_lane lane);
+
+static enum errand_lane lane_of(const char *kind)
+{
+	static const struct {
+		const char *kind;
+		enum errand_lane lane;
+	} others[] = {
+		{"split", ERRAND_ADVICE},
+		{"judge", ERRAND_ADVICE},
+		{"model", ERRAND_MODEL},
+		{"remove", ERRAND_KEEP},
+		{"reclaim", ERRAND_KEEP},
+		{"restore", ERRAND_KEEP},
+		{"mirrors", ERRAND_KEEP},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(kind, others[i].kind) == 0)
+			return others[i].lane;
+	}
+	return ERRAND_LOOK;
+}
 
 static void freed(uv_handle_t *h)
 {
@@ -49,6 +78,7 @@ static void finish(struct errand *r)
 {
 	_cleanup_json_ cJSON *answer = NULL;
 	struct supervisor *s = r->supervisor;
+	enum errand_lane lane = r->lane;
 	struct err e = r->failure;
 
 	if (e.kind == ERR_NONE) {
@@ -64,8 +94,8 @@ static void finish(struct errand *r)
 	}
 	r->cb(r->arg, e.kind == ERR_NONE ? answer : NULL, e.kind == ERR_NONE ? NULL : &e);
 	uv_close((uv_handle_t *)&r->timer, freed);
-	s->errands.running--;
-	next_errand(s);
+	s->errands.lanes[lane].running--;
+	next_errand(s, lane);
 }
 
 static void on_output(void *arg, int stream, const char *data, size_t n)
@@ -95,9 +125,7 @@ static void on_done(void *arg, int code)
 
 static uint64_t deadline(const struct errand *r)
 {
-	bool advice = strcmp(r->kind, "split") == 0 || strcmp(r->kind, "judge") == 0;
-
-	return advice ? ERRAND_ADVICE_MS : ERRAND_DEADLINE_MS;
+	return r->lane == ERRAND_ADVICE ? ERRAND_ADVICE_MS : ERRAND_DEADLINE_MS;
 }
 
 static void on_time(uv_timer_t *t)
@@ -119,7 +147,7 @@ static void start(struct errand *r)
 {
 	static const struct child_events on = {.output = on_output, .done = on_done};
 
-	r->supervisor->errands.running++;
+	r->supervisor->errands.lanes[r->lane].running++;
 	r->child = launcher_errand(r->supervisor->launcher, r->kind, &on, r, &r->failure);
 	if (!r->child) {
 		uv_timer_start(&r->timer, on_time, 0, 0);
@@ -133,37 +161,41 @@ static void start(struct errand *r)
 	uv_timer_start(&r->timer, on_time, deadline(r), 0);
 }
 
-static void next_errand(struct supervisor *s)
+static void next_errand(struct supervisor *s, enum errand_lane lane)
 {
-	struct errand *r = s->errands.first;
+	struct errand_line *l = &s->errands.lanes[lane];
+	struct errand *r = l->first;
 
-	if (!r || s->errands.running >= ERRANDS_AT_ONCE)
+	if (!r || l->running >= at_once[lane])
 		return;
-	s->errands.first = r->next;
-	if (!s->errands.first)
-		s->errands.last = NULL;
+	l->first = r->next;
+	if (!l->first)
+		l->last = NULL;
 	start(r);
 }
 
 void errand_run(
 	struct supervisor *s, const char *kind, const cJSON *question, errand_cb cb, void *arg)
 {
+	enum errand_lane lane = lane_of(kind);
+	struct errand_line *l = &s->errands.lanes[lane];
 	struct errand *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		err_out_of_memory();
 	r->supervisor = s;
 	r->kind = kind;
+	r->lane = lane;
 	r->question = json_print(question);
 	r->cb = cb;
 	r->arg = arg;
 	buf_init(&r->answer, ERRAND_ANSWER_MAX);
 	uv_timer_init(s->loop, &r->timer);
 	r->timer.data = r;
-	if (s->errands.last)
-		s->errands.last->next = r;
+	if (l->last)
+		l->last->next = r;
 	else
-		s->errands.first = r;
-	s->errands.last = r;
-	next_errand(s);
+		l->first = r;
+	l->last = r;
+	next_errand(s, lane);
 }

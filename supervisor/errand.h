@@ -1,5 +1,6 @@
-/* A short-lived worker that answers one question and is gone. At most
- * ERRANDS_AT_ONCE run; the others wait in line. */
+/* A short-lived worker that answers one question and is gone. Those of one lane wait for
+ * each other when too many run, never for those of another: a model that does not answer
+ * delays no new task, an unreachable repository no deletion. */
 #ifndef SUPERVISOR_ERRAND_H
 #define SUPERVISOR_ERRAND_H
 
@@ -7,7 +8,20 @@
 
 #include "shared/err.h"
 
-#define ERRANDS_AT_ONCE 4
+/* X(NAME, at once) */
+#define ERRAND_LANES(X)                                                                            \
+	X(ADVICE, 4) /* a model thinks: split, judge */                                            \
+	X(MODEL, 4)  /* a model is tried */                                                        \
+	X(LOOK, 8)   /* repositories, keys, health */                                              \
+	X(KEEP, 4)   /* workspaces and mirrors, on our own disk */
+
+enum errand_lane {
+#define X(name, at_once) ERRAND_##name,
+	ERRAND_LANES(X)
+#undef X
+		ERRAND_LANE_COUNT,
+};
+
 #define ERRAND_DEADLINE_MS 60000
 #define ERRAND_ADVICE_MS 240000 /* the same when a model is asked for advice */
 #define ERRAND_ANSWER_MAX (512 * 1024)
@@ -16,8 +30,10 @@ struct errand;
 struct supervisor;
 
 struct errands {
-	struct errand *first, *last; /* waiting */
-	int running;
+	struct errand_line {
+		struct errand *first, *last; /* waiting */
+		int running;
+	} lanes[ERRAND_LANE_COUNT];
 };
 
 /* e == NULL: answer is its object, "ok" true, borrowed for the call. */
