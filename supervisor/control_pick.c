@@ -18,13 +18,66 @@ static int tell_winner(
 	return tx_event(s, "task", task, EVENT_WINNER, body, e);
 }
 
+/* It has no pull request, and could have one. */
+static bool lacks_pull(struct supervisor *s, const struct member *m, const cJSON *task)
+{
+	struct giturl url;
+	struct err e;
+
+	return !store_agent_has_pull_request(s->store, m->id) &&
+	       giturl_parse(json_str(task, "repository", ""), true, &url, &e) == 0 &&
+	       url.scheme != GITURL_LOCAL;
+}
+
+static const struct agent *as_it_will_be(const struct member *m)
+{
+	return m->touched ? &m->next : &m->agent;
+}
+
+/* The winner's pull request, whatever the task said: one that is done without it finishes
+ * anew; the worker of one that has not ended is told. */
+static int open_pull(struct supervisor *s, struct member *m, bool *opens, struct err *e)
+{
+	struct store_defaults defaults = supervisor_defaults(s);
+	_cleanup_json_ cJSON *task = store_task(s->store, m->task, &defaults, e);
+	_cleanup_json_ cJSON *body = cJSON_CreateObject();
+	struct agent_input retry = {.event = AGENT_RETRY, .may_retry_done = true};
+	const struct agent *a = as_it_will_be(m);
+
+	if (!task)
+		return -1;
+	*opens = !a->deleting && a->state != AGENT_FAILED && a->state != AGENT_STOPPED &&
+		 lacks_pull(s, m, task);
+	if (!*opens)
+		return 0;
+	if (a->state == AGENT_DONE)
+		return tx_change(s, m, &retry, e);
+	if (json_bool(task, "pull_request", true))
+		return 0; /* it does so anyway */
+	cJSON_AddTrueToObject(body, "wanted");
+	return tx_command(s, m, "pull_request", body, e);
+}
+
+/* It was told that its pull request is wanted, and ended before it heard. */
+static int heard_too_late(struct supervisor *s, struct member *m, struct err *e)
+{
+	bool opens;
+
+	if (as_it_will_be(m)->state != AGENT_DONE ||
+		!store_command_waits(s->store, m->id, "pull_request"))
+		return 0;
+	return open_pull(s, m, &opens, e);
+}
+
 int pick_ended(struct supervisor *s, struct member *m, struct err *e)
 {
 	int64_t winner;
 
 	if (store_task_winner(s->store, m->task, &winner, e) < 0)
 		return -1;
-	return winner && winner != m->id ? agent_archive(s, m, STORE_ARCHIVED_BY_PICK, e) : 0;
+	if (winner == m->id)
+		return heard_too_late(s, m, e);
+	return winner ? agent_archive(s, m, STORE_ARCHIVED_BY_PICK, e) : 0;
 }
 
 /* Stopped if it works, archived if (or as soon as) it has ended. */
@@ -43,23 +96,6 @@ static int step_back(
 	if (tx_change(s, m, &stop, e) == 0)
 		return 0;
 	return e->kind == ERR_CONFLICT ? 0 : -1; /* it stops already */
-}
-
-/* Finishes the winner anew if all it lacks is a pull request that it could have. */
-static int open_pull(struct supervisor *s, struct member *m, bool *opens, struct err *e)
-{
-	struct store_defaults defaults = supervisor_defaults(s);
-	_cleanup_json_ cJSON *task = store_task(s->store, m->task, &defaults, e);
-	struct agent_input retry = {.event = AGENT_RETRY, .may_retry_done = true};
-	struct giturl url;
-
-	if (!task)
-		return -1;
-	*opens = m->agent.state == AGENT_DONE && !m->agent.deleting &&
-		 !store_agent_has_pull_request(s->store, m->id) &&
-		 giturl_parse(json_str(task, "repository", ""), true, &url, e) == 0 &&
-		 url.scheme != GITURL_LOCAL;
-	return *opens ? tx_change(s, m, &retry, e) : 0;
 }
 
 int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct err *e)
@@ -100,6 +136,22 @@ int call_task_pick(struct call *c, const cJSON *params, cJSON **result, struct e
 	return winner ? 0 : tell_winner(c->s, task, m->id, cJSON_Duplicate(archived, true), e);
 }
 
+/* Its pull request is again what the task says. */
+static int take_back(struct supervisor *s, struct member *m, struct err *e)
+{
+	struct store_defaults defaults = supervisor_defaults(s);
+	_cleanup_json_ cJSON *task = store_task(s->store, m->task, &defaults, e);
+	_cleanup_json_ cJSON *body = cJSON_CreateObject();
+
+	if (!task)
+		return -1;
+	if (json_bool(task, "pull_request", true) || m->agent.deleting ||
+		agent_state_ended(m->agent.state))
+		return 0;
+	cJSON_AddFalseToObject(body, "wanted");
+	return tx_command(s, m, "pull_request", body, e);
+}
+
 int call_task_unpick(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	int64_t task = json_int(params, "task", 0), winner;
@@ -115,6 +167,9 @@ int call_task_unpick(struct call *c, const cJSON *params, cJSON **result, struct
 			e, ERR_CONFLICT, "no agent of task %lld was picked", (long long)task);
 	if (store_task_pick(c->s->store, task, 0, e) < 0 ||
 		store_task_agents(c->s->store, task, true, &ids, &n, e) < 0)
+		return -1;
+	m = fleet_find(&c->s->fleet, winner);
+	if (m && take_back(c->s, m, e) < 0)
 		return -1;
 	*result = cJSON_CreateObject();
 	back = cJSON_AddArrayToObject(*result, "unarchived");

@@ -176,7 +176,10 @@ int store_command_add(struct store *s, int64_t agent, int64_t n, const char *kin
 cJSON *store_commands_after(struct store *s, int64_t agent, int64_t after, struct err *e);
 /* Drops those up to n, which the worker has taken over. */
 int store_commands_done(struct store *s, int64_t agent, int64_t n, struct err *e);
-/* A retried agent goes on: what was to halt it turns into "resume". */
+/* One of this kind has not been taken over. False, too, if that cannot be read. */
+bool store_command_waits(struct store *s, int64_t agent, const char *kind);
+/* A retried agent goes on: what was to halt it turns into "resume", and so does
+ * what hello tells anew. */
 int store_commands_defuse(struct store *s, int64_t agent, struct err *e);
 
 /* --- configuration --- */

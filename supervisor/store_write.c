@@ -203,11 +203,25 @@ int store_commands_done(struct store *s, int64_t agent, int64_t n, struct err *e
 	return store_exec(s, e, "UPDATE agents SET command_done=?2 WHERE id=?1", "ii", agent, n);
 }
 
+bool store_command_waits(struct store *s, int64_t agent, const char *kind)
+{
+	struct err e;
+	sqlite3_stmt *q = store_query(s, &e,
+		"SELECT 1 FROM commands WHERE agent_id=?1 AND kind=?2 AND "
+		"n>(SELECT command_done FROM agents WHERE id=?1)",
+		"is", agent, kind);
+	bool waits = q && store_step(s, q, &e) == 1;
+
+	if (q)
+		sqlite3_reset(q);
+	return waits;
+}
+
 int store_commands_defuse(struct store *s, int64_t agent, struct err *e)
 {
 	return store_exec(s, e,
 		"UPDATE commands SET kind='resume',body='{}' WHERE agent_id=?"
-		" AND kind IN('stop','pause','interrupt','finish')",
+		" AND kind IN('stop','pause','interrupt','finish','pull_request')",
 		"i", agent);
 }
 

@@ -68,6 +68,8 @@ void command_came(void *arg, int64_t n, const char *kind, const cJSON *body)
 		worker_event(w, MANAGER_EV_STOP, NULL);
 	else if (!strcmp(kind, "finish"))
 		worker_event(w, MANAGER_EV_FINISH, NULL);
+	else if (!strcmp(kind, "pull_request"))
+		w->task.pull_request = json_bool(body, "wanted", true);
 	else if (!strcmp(kind, "permission"))
 		coder_permit(w, json_str(body, "permission", ""), json_str(body, "option", ""));
 	else if (strcmp(kind, "tell") != 0)

@@ -313,7 +313,7 @@ int ctl_pick(struct ctl *c, const struct args *a)
 		(long long)json_int(r, "winner", 0), cJSON_GetArraySize(json_get(r, "archived")),
 		cJSON_GetArraySize(json_get(r, "stopped")));
 	if (json_bool(r, "opens_pull_request", false))
-		puts("It opens its pull request now.");
+		puts("It opens its pull request, if it still works: when it is done.");
 	return CTL_OK;
 }
 

@@ -2,10 +2,12 @@
 // against GitHub's own description.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { run, startPracticeModel, startStack, support } from '../support/stack.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { patience, run, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { git, seedRepository, startGitHttp } from '../support/git_server.mjs';
 import { startGithubDouble } from '../support/github_double.mjs';
 
@@ -86,6 +88,59 @@ test('what is picked gets its pull request, though the task wanted none', async 
   assert.equal((await stack.ask('task.pick', { task, agent: second })).opens_pull_request, false);
   assert.equal((await stack.events(second, ['turn'])).filter((e) => e.body.phase === 'started').length, 1, 'the work was not done again');
   assert.equal((await stack.ask('agent.show', { agent: first })).archived, true);
+});
+
+// Two agents of a task that wants no pull request, in their first turn; release() lets it end.
+async function rivals(title) {
+  const go = path.join(stack.dir, `go.${title}`);
+  const before = (await stack.ask('config.get')).general.agent_command;
+  const turn = { steps: [{ text: 'started\n' }, { run: `until test -e '${go}'; do sleep 0.05; done` }, { write: { path: 'hello.txt', text: 'hello\n' } }, { commit: title }] };
+  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify({ turns: [turn] })] } });
+  const { tasks } = await stack.ask('task.create', { repository: `${server.url}/octo/sample.git`, tasks: [{ title }], manager: false, pull_request: false, agents_per_task: 2 });
+  const [{ id: task, agents }] = tasks;
+  for (const agent of agents) {
+    await stack.until((e) => e.kind === 'output' && e.body.text.includes('started'), 'the turn', 30000, { agent });
+  }
+  await stack.ask('config.set', { general: { agent_command: before } });
+  return { task, agents, release: () => writeFile(go, '') };
+}
+
+test('what is picked while it works gets its pull request when it is done', async () => {
+  const { task, agents: [first, second], release } = await rivals('picked at work');
+  assert.deepEqual(await stack.ask('task.pick', { task, agent: second }), { winner: second, archived: [], stopped: [first], opens_pull_request: true });
+  await release();
+  await stack.untilState(second, 'done');
+  assert.match((await stack.ask('agent.show', { agent: second })).pull_request ?? '', /\/pull\/\d+$/);
+  assert.deepEqual((await stack.events(second, ['state'])).filter((e) => e.body.state === 'done').length, 1);
+  await stack.untilState(first, 'stopped');
+});
+
+test('a pick taken back while it works: no pull request', async () => {
+  const { task, agents: [, second], release } = await rivals('taken back');
+  await stack.ask('task.pick', { task, agent: second });
+  await stack.ask('task.unpick', { task });
+  await release();
+  await stack.untilState(second, 'done');
+  assert.equal((await stack.ask('agent.show', { agent: second })).pull_request, null);
+});
+
+test('picked, and the worker ends before it hears of it: it finishes anew', async () => {
+  const { task, agents: [, second], release } = await rivals('heard too late');
+  const { pid } = await stack.ask('agent.show', { agent: second });
+  const { last_event: since } = await stack.ask('status');
+  process.kill(stack.supervisor.pid, 'SIGSTOP'); // what the worker says lies in its spool
+  await release();
+  const spool = path.join(stack.stateDir, 'workspaces', String(second), 'spool/events');
+  for (const end = Date.now() + 20000 * patience; !readFileSync(spool, 'latin1').includes('"state":"done"');) {
+    assert.ok(Date.now() < end, 'the worker to be done');
+    await sleep(20);
+  }
+  process.kill(pid, 'SIGSTOP');
+  process.kill(stack.supervisor.pid, 'SIGCONT');
+  await stack.ask('task.pick', { task, agent: second });
+  process.kill(pid, 'SIGCONT');
+  await stack.until((e) => e.kind === 'pull_request' && e.subject === second, 'the pull request', 60000, { after: since });
+  await stack.until((e) => e.kind === 'state' && e.subject === second && e.body.state === 'done', 'done', 60000, { after: since });
 });
 
 test('wrong credentials are told before anything is made', async () => {
