@@ -8,12 +8,14 @@
 
 #include "shared/err.h"
 
+#define ERRAND_LOOKS_AT_ONCE 8
+
 /* X(NAME, at once) */
 #define ERRAND_LANES(X)                                                                            \
-	X(ADVICE, 4) /* a model thinks: split, judge */                                            \
-	X(MODEL, 4)  /* a model is tried */                                                        \
-	X(LOOK, 8)   /* repositories, keys, health */                                              \
-	X(KEEP, 4)   /* workspaces and mirrors, on our own disk */
+	X(ADVICE, 4)		      /* a model thinks: split, judge */                           \
+	X(MODEL, 4)		      /* a model is tried */                                       \
+	X(LOOK, ERRAND_LOOKS_AT_ONCE) /* repositories, keys, health */                             \
+	X(KEEP, 4)		      /* workspaces and mirrors, on our own disk */
 
 enum errand_lane {
 #define X(name, at_once) ERRAND_##name,

@@ -43,7 +43,7 @@ static void test_endings(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		trouble_script(h, table[i].script);
 		trouble_expect(h, "same", "key.list", "{}", table[i].kind, table[i].text);
-		assert_int_equal(h->s.errands.running, 0);
+		assert_int_equal(h->s.errands.lanes[ERRAND_LOOK].running, 0);
 	}
 	/* None of these was kept. "ok" is between the errand and us. */
 	trouble_script(h, SAY("{\"ok\":true,\"keys\":[1]}"));
@@ -58,7 +58,7 @@ static void test_endings(void **state)
 static void test_at_once(void **state)
 {
 	struct harness *h = *state;
-	struct harness_answer a[ERRANDS_AT_ONCE + 3];
+	struct harness_answer a[ERRAND_LOOKS_AT_ONCE + 3];
 	size_t n = sizeof(a) / sizeof(a[0]), i;
 	char text[128];
 	FILE *f;
@@ -70,7 +70,7 @@ static void test_at_once(void **state)
 		harness_ask(h, &a[i], text);
 	}
 	trouble_until(h, h->s.call_count == (int)n);
-	assert_int_equal(h->s.errands.running, ERRANDS_AT_ONCE);
+	assert_int_equal(h->s.errands.lanes[ERRAND_LOOK].running, ERRAND_LOOKS_AT_ONCE);
 	/* In the middle of the list, at its head, at its end: each leaves it whole. */
 	snprintf(text, sizeof(text), "%s/go", h->folder);
 	f = fopen(text, "we");
@@ -83,7 +83,7 @@ static void test_at_once(void **state)
 	}
 	assert_int_equal(h->s.call_count, 0);
 	assert_null(h->s.calls);
-	assert_null(h->s.errands.first);
+	assert_null(h->s.errands.lanes[ERRAND_LOOK].first);
 }
 
 /* The same question from many: one errand answers them; the list of askers is bounded. */
@@ -333,7 +333,7 @@ static void test_create_refusals(void **state)
 			table[i][0]);
 		trouble_expect(h, "t", "task.create", params, "invalid", table[i][1]);
 	}
-	assert_int_equal(h->s.errands.running, 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_LOOK].running, 0);
 }
 
 int main(int argc, char **argv)

@@ -84,7 +84,7 @@ static void test_refusals(void **state)
 	m->agent.process = PROCESS_RUNNING;
 	trouble_expect(h, "a", "agent.reclaim", "{\"agent\":1}", "conflict", "is still ending");
 	m->agent.process = PROCESS_NONE;
-	assert_int_equal(h->s.errands.running, 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_KEEP].running, 0);
 	assert_int_equal(reclaimed(h), 0);
 }
 
@@ -182,7 +182,7 @@ static void test_reclaim_by_itself(void **state)
 	keeper_init(&h->s);
 	trouble_until(h, m->reclaim_not_before_ms && second->reclaim_not_before_ms);
 	assert_true(m->reclaim_not_before_ms <= clock_wall_ms() + KEEPER_LATER_MS);
-	assert_int_equal(h->s.errands.running, 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_KEEP].running, 0);
 	trouble_over(h);
 	/* The errand fails: hours later again; the other one is not kept waiting by it. */
 	trouble_script(h, "exit 1");
@@ -288,21 +288,21 @@ static void test_mirrors(void **state)
 	trouble_script(h, "cat >question; echo '{\"ok\":true,\"removed\":2}'");
 	keep(h, "{\"reclaim_after_hours\":0}");
 	reclaim_mirrors(&h->s); /* nothing is ever removed */
-	assert_int_equal(h->s.errands.running, 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_KEEP].running, 0);
 	keep(h, "{\"reclaim_after_hours\":2}");
 	reclaim_mirrors(&h->s);
-	trouble_until(h, h->s.errands.running == 0);
+	trouble_until(h, h->s.errands.lanes[ERRAND_KEEP].running == 0);
 	question = trouble_read(h, "question");
 	assert_string_equal(question, "{\"idle_ms\":7200000,\"repositories\":[\"/r\"]}");
 	/* Which ones are in use is not known: none is removed. */
 	trouble_sql(h, "PRAGMA legacy_alter_table=ON; ALTER TABLE tasks RENAME TO away");
 	reclaim_mirrors(&h->s);
-	assert_int_equal(h->s.errands.running, 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_KEEP].running, 0);
 	trouble_sql(h, "PRAGMA legacy_alter_table=ON; ALTER TABLE away RENAME TO tasks");
 	trouble_script(h, "exit 1");
 	reclaim_mirrors(&h->s);
-	assert_int_equal(h->s.errands.running, 1);
-	trouble_until(h, h->s.errands.running == 0);
+	assert_int_equal(h->s.errands.lanes[ERRAND_KEEP].running, 1);
+	trouble_until(h, h->s.errands.lanes[ERRAND_KEEP].running == 0);
 }
 
 int main(int argc, char **argv)
