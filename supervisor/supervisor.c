@@ -567,10 +567,10 @@ static int open_sockets(struct supervisor *s, struct err *e)
 
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), e);
 	if (!s->events_pub)
-		return err_wrap(e, "%s", url);
+		return -1;
 	s->ingest_sub = bus_sub_listen(s->loop, paths_ingest_url(&s->paths, url), on_frame, s, e);
 	if (!s->ingest_sub)
-		return err_wrap(e, "%s", url);
+		return -1;
 	bus_sub_on_drained(s->ingest_sub, on_drained);
 	return 0;
 }
@@ -629,7 +629,7 @@ static int start(struct supervisor *s, struct err *e)
 	s->control_rep =
 		bus_rep_listen(s->loop, paths_control_url(&s->paths, path), control_request, s, e);
 	if (!s->control_rep)
-		return err_wrap(e, "%s", path);
+		return -1;
 	for (i = 0; i < 3; i++) {
 		uv_signal_init(s->loop, &s->signals[i]);
 		s->signals[i].data = s;
