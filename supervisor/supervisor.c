@@ -16,7 +16,6 @@
 #include "supervisor/call.h"
 #include "supervisor/control.h"
 #include "supervisor/lock.h"
-#include "supervisor/reclaim.h"
 #include "supervisor/store_backup.h"
 #include "supervisor/tx.h"
 
@@ -444,7 +443,7 @@ static void sweep_left(struct supervisor *s, const struct left *left)
 static int take_up_left(struct supervisor *s, const struct left *left, struct err *e)
 {
 	struct member *m;
-	int64_t started, newest;
+	int64_t started;
 	size_t i;
 	bool alive;
 	int pid;
@@ -452,9 +451,7 @@ static int take_up_left(struct supervisor *s, const struct left *left, struct er
 	if (store_agents_load(s->store, load_row, s, e) < 0 || tx_begin(s, true, e) < 0)
 		return -1;
 	/* Also the proof, before anything else, that the disk takes a write. */
-	if (store_requests_newest(s->store, &newest, e) < 0 ||
-		store_requests_purge(
-			s->store, newest - SUPERVISOR_KEEP_ANSWERS_H * SUPERVISOR_HOUR_MS, e) < 0) {
+	if (hourly_purge(s, e) < 0) {
 		tx_rollback(s);
 		return -1;
 	}
@@ -487,31 +484,6 @@ static int take_up(struct supervisor *s, struct err *e)
 	done = take_up_left(s, &left, e);
 	free(left.agents);
 	return done;
-}
-
-/* What is a day old by hours that we have seen pass: a clock that is set makes no answer
- * older, and one that somebody may still ask for again stays. */
-static int purge_answers(struct supervisor *s, struct err *e)
-{
-	int64_t *mark = &s->answers_ms[s->hours++ % SUPERVISOR_KEEP_ANSWERS_H], old = *mark;
-
-	if (store_requests_newest(s->store, mark, e) < 0)
-		return -1;
-	return store_requests_purge(s->store, old, e);
-}
-
-static void on_hour(uv_timer_t *t)
-{
-	struct supervisor *s = t->data;
-	struct err e;
-
-	if (!s->disk.full)
-		backup_make(&s->backup, s->loop, NULL, NULL, NULL);
-	reclaim_mirrors(s);
-	if (store_begin(s->store, false, &e) < 0)
-		return;
-	if (purge_answers(s, &e) < 0 || store_commit(s->store, &e) < 0)
-		store_rollback(s->store);
 }
 
 static void on_down(uv_timer_t *t)
@@ -605,7 +577,6 @@ static int start(struct supervisor *s, struct err *e)
 		return -1;
 	timer(s, &s->kick_timer);
 	timer(s, &s->down_timer);
-	timer(s, &s->hour_timer);
 	timer(s, &s->disk_timer);
 	if (disk_open(&s->disk, s->paths.state_dir, e) < 0)
 		return -1;
@@ -638,7 +609,7 @@ static int start(struct supervisor *s, struct err *e)
 	pulse_start(s);
 	uv_timer_start(&s->disk_timer, on_disk, DISK_EVERY_MS, DISK_EVERY_MS);
 	keeper_init(s);
-	uv_timer_start(&s->hour_timer, on_hour, SUPERVISOR_HOUR_MS, SUPERVISOR_HOUR_MS);
+	hourly_start(s);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "supervisor/errand.h"
 #include "supervisor/fleet.h"
 #include "supervisor/heartbeat.h"
+#include "supervisor/hourly.h"
 #include "supervisor/ingest.h"
 #include "supervisor/keeper.h"
 #include "supervisor/launcher.h"
@@ -31,8 +32,6 @@
 #define SUPERVISOR_RETRY_MS 1000    /* after the disk refused */
 #define SUPERVISOR_COMPLAIN_MS 5000
 #define SUPERVISOR_LINGER_MS 100 /* lets the last answer leave */
-#define SUPERVISOR_HOUR_MS (3600 * 1000)
-#define SUPERVISOR_KEEP_ANSWERS_H 24
 
 struct call;
 
@@ -46,6 +45,7 @@ struct supervisor {
 	struct heartbeat heartbeat;
 	struct pulse pulse;
 	struct keeper keeper;
+	struct hourly hourly;
 	struct bus_sub *ingest_sub;
 	struct bus_pub *events_pub;
 	struct bus_rep *control_rep;
@@ -73,11 +73,7 @@ struct supervisor {
 
 	int64_t refused_ms; /* when a refusal of the disk was last told */
 
-	/* The newest answer's date at each of the last hours: those before are purged. */
-	int64_t answers_ms[SUPERVISOR_KEEP_ANSWERS_H];
-	unsigned hours;
-
-	uv_timer_t kick_timer, down_timer, hour_timer, disk_timer;
+	uv_timer_t kick_timer, down_timer, disk_timer;
 	uv_signal_t signals[3];
 	bool going_down;
 };

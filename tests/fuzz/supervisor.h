@@ -175,7 +175,6 @@ static void fuzz_open(void)
 	fuzz_check(s->store != NULL, &e);
 	fuzz_timer(&s->kick_timer);
 	fuzz_timer(&s->down_timer);
-	fuzz_timer(&s->hour_timer);
 	fuzz_timer(&s->disk_timer);
 	checkpoint_init(&s->checkpoint, path, s->store);
 	fuzz_check(supervisor_configure(s, &e) == 0, &e);

@@ -29,6 +29,7 @@ struct harness {
 	uv_loop_t loop;
 	char folder[64];
 	struct bus_req *asker;
+	uv_timer_t tick;
 };
 
 static inline void harness_timer(struct harness *h, uv_timer_t *t)
@@ -57,8 +58,8 @@ static inline struct harness *harness_new(void)
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), &e);
 	harness_timer(h, &s->kick_timer);
 	harness_timer(h, &s->down_timer);
-	harness_timer(h, &s->hour_timer);
 	harness_timer(h, &s->disk_timer);
+	uv_timer_init(&h->loop, &h->tick);
 	checkpoint_init(&s->checkpoint, path, s->store);
 	if (!s->store || !s->events_pub || supervisor_configure(s, &e) < 0)
 		fail_msg("%s", e.text);

@@ -110,7 +110,7 @@ static void test_joined(void **state)
 	assert_non_null(f);
 	fclose(f);
 	trouble_until(h, !h->s.calls);
-	for (answered = 0; answered < CALL_ASKERS_MAX; uv_run(&h->loop, UV_RUN_ONCE)) {
+	for (answered = 0; answered < CALL_ASKERS_MAX; trouble_turn(h)) {
 		for (answered = 0, i = 0; i < n; i++)
 			answered += a[i].over && json_get(a[i].root, "result");
 	}

@@ -4,6 +4,7 @@
 #include "tests/unit/supervisor/trouble.h"
 
 #include "supervisor/reclaim.h"
+#include "supervisor/store_backup.h"
 #include "tests/unit/apart.h"
 
 #define SAVED "echo '{\"ok\":true,\"saved\":\"refs/100x/agent-1\",\"mirror\":\"/m\"}'"
@@ -305,6 +306,98 @@ static void test_mirrors(void **state)
 	trouble_until(h, h->s.errands.lanes[ERRAND_KEEP].running == 0);
 }
 
+/* --- every hour --- */
+
+static int64_t answers(struct harness *h)
+{
+	return trouble_number(h, "SELECT count(*) FROM requests");
+}
+
+static int64_t copies(struct harness *h)
+{
+	char command[256];
+	_cleanup_free_ char *text = NULL;
+
+	snprintf(command, sizeof(command), "ls %s/backups 2>/dev/null | wc -l >%s/count", h->folder,
+		h->folder);
+	assert_int_equal(system(command), 0);
+	text = trouble_read(h, "count");
+	return strtoll(text, NULL, 10);
+}
+
+static void hour(struct harness *h)
+{
+	hourly_do(&h->s);
+	trouble_until(h, !h->s.backup.running && h->s.errands.running == 0);
+}
+
+static void test_hourly(void **state)
+{
+	struct harness *h = *state;
+	struct err e;
+	sqlite3 *db;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/tasks.db", h->folder);
+	backup_init(&h->s.backup, path);
+	ended(h, 0);
+	trouble_expect(h, "a", "agent.pause", "{\"agent\":1}", "conflict", "retry it first");
+	keep(h, "{\"reclaim_after_hours\":1}");
+	hour(h);
+	keep(h, "{\"reclaim_after_hours\":2}");
+	for (int i = 0; i < HOURLY_KEEP_ANSWERS; i++)
+		hour(h);
+	assert_int_equal(answers(h), 2); /* not a day yet since a later one was seen */
+	assert_int_equal(copies(h), STORE_BACKUPS_KEPT);
+	db = trouble_lock(h);
+	hour(h);
+	trouble_unlock(db);
+	trouble_refuse(h, "DELETE ON requests");
+	hour(h);
+	trouble_over(h);
+	assert_int_equal(answers(h), 2);
+	hour(h);
+	assert_int_equal(answers(h), 1);
+	trouble_sql(h, "DELETE FROM requests");
+	/* At a start: a day by their own dates, counted from the newest. */
+	trouble_sql(h, "INSERT INTO requests VALUES('old','x',1),('new','y',86400002)");
+	assert_int_equal(store_begin(h->s.store, false, &e), 0);
+	assert_int_equal(hourly_purge(&h->s, &e), 0);
+	assert_int_equal(store_commit(h->s.store, &e), 0);
+	assert_int_equal(answers(h), 1);
+	/* No copy is made on a full disk. */
+	keep(h, "{\"limit_turns\":3}");
+	trouble_until(h, !uv_is_active((uv_handle_t *)&h->s.kick_timer)); /* looks at the disk */
+	h->s.disk.full = true;
+	hourly_do(&h->s);
+	assert_false(h->s.backup.running);
+	trouble_until(h, h->s.errands.running == 0);
+	h->s.disk.full = false;
+}
+
+/* A copy asked for while one is being made; a copy that cannot be made. */
+static void test_backup(void **state)
+{
+	struct harness *h = *state;
+	_cleanup_json_ cJSON *answer = NULL;
+	struct harness_answer a;
+	char path[128];
+	struct err e;
+
+	snprintf(path, sizeof(path), "%s/tasks.db", h->folder);
+	backup_init(&h->s.backup, path);
+	assert_int_equal(backup_make(&h->s.backup, &h->loop, NULL, NULL, &e), 0);
+	trouble_expect(h, "a", "backup.make", "{}", "conflict", "is being made already");
+	trouble_until(h, !h->s.backup.running);
+	answer = harness_call(h, "a", "backup.make", "{}");
+	assert_int_equal(access(json_str(json_get(answer, "result"), "path", ""), R_OK), 0);
+	snprintf(h->s.backup.path, sizeof(h->s.backup.path), "%s/gone/tasks.db", h->folder);
+	trouble_expect(h, "b", "backup.make", "{}", "sys", "/gone/");
+	harness_ask(h, &a, "{\"jsonrpc\":\"2.0\",\"id\":\"c\",\"method\":\"status\"}");
+	trouble_until(h, a.over);
+	cJSON_Delete(a.root);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +408,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_pack_and_drop, make, tear),
 		cmocka_unit_test_setup_teardown(test_shrink, make, tear),
 		cmocka_unit_test_setup_teardown(test_mirrors, make, tear),
+		cmocka_unit_test_setup_teardown(test_hourly, make, tear),
+		cmocka_unit_test_setup_teardown(test_backup, make, tear),
 	};
 
 	return apart_run(argc, argv, "keeper", tests, sizeof tests / sizeof tests[0]);
