@@ -328,7 +328,7 @@ static int64_t copies(struct harness *h)
 static void hour(struct harness *h)
 {
 	hourly_do(&h->s);
-	trouble_until(h, !h->s.backup.running && h->s.errands.running == 0);
+	trouble_until(h, !h->s.backup.running && h->s.errands.lanes[ERRAND_KEEP].running == 0);
 }
 
 static void test_hourly(void **state)
@@ -371,7 +371,7 @@ static void test_hourly(void **state)
 	h->s.disk.full = true;
 	hourly_do(&h->s);
 	assert_false(h->s.backup.running);
-	trouble_until(h, h->s.errands.running == 0);
+	trouble_until(h, h->s.errands.lanes[ERRAND_KEEP].running == 0);
 	h->s.disk.full = false;
 }
 
