@@ -178,7 +178,8 @@ test('a worker without a supervisor for long pauses, spends nothing, and goes on
   const asked = questions();
   assert.ok(asked > 2, 'it worked on for a while');
   await sleep(1500);
-  assert.equal(questions(), asked, 'no model was asked');
+  // The one that was on its way is called off, and may be in the model's log all the same.
+  assert.ok(questions() <= asked + 1, `no model was asked: ${asked}, then ${questions()}`);
   assert.ok(alive(pid));
   await stack.startSupervisor();
   const paused = await event(agent, 'state', (b) => b.state === 'paused', 'what happened meanwhile');
