@@ -147,8 +147,12 @@ static int start_over(struct spool *s, int64_t base, struct err *e)
 	if (write_header(s, s->fd, base, e) < 0)
 		return -1;
 	crash_point(CRASH_SPOOL_EMPTY_HEADER);
-	if (ftruncate(s->fd, SPOOL_HEADER) < 0)
-		return err_errno(e, "empty %s", s->path);
+	if (ftruncate(s->fd, SPOOL_HEADER) < 0) {
+		err_errno(e, "empty %s", s->path);
+		/* Else what is appended behind the old records would be cut with them. */
+		write_header(s, s->fd, s->base, NULL);
+		return -1;
+	}
 	crash_point(CRASH_SPOOL_EMPTIED);
 	s->base = s->last = s->acked = base;
 	s->size = s->acked_end = s->next_offset = SPOOL_HEADER;

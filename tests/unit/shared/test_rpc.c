@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,39 @@ static void errors_travel(void **state)
 	}
 }
 
+/* Errors of peers that know nothing of our kinds: by JSON-RPC's own codes. */
+static void foreign_errors_have_a_kind(void **state)
+{
+	static const struct {
+		const char *error;
+		enum err_kind kind;
+	} errors[] = {
+		{"{\"code\":-32602,\"message\":\"m\"}", ERR_INVALID},
+		{"{\"code\":-32600,\"message\":\"m\"}", ERR_INVALID},
+		{"{\"code\":-32601,\"message\":\"m\"}", ERR_NOT_FOUND},
+		{"{\"code\":-32700,\"message\":\"m\"}", ERR_PROTOCOL},
+		{"{\"code\":-32603,\"message\":\"m\"}", ERR_INTERNAL},
+		{"{\"code\":7,\"message\":\"m\",\"data\":[]}", ERR_INTERNAL},
+		{"{\"code\":7,\"message\":\"m\",\"data\":{\"kind\":\"none\"}}", ERR_INTERNAL},
+		{"{\"code\":7,\"message\":\"m\",\"data\":{\"kind\":\"limit\"}}", ERR_LIMIT},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct rpc m;
+		struct err e;
+
+		snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":%s}",
+			errors[i].error);
+		assert_int_equal(parse(text, &m, &e), 0);
+		rpc_error_to(&m, &e);
+		assert_int_equal(e.kind, errors[i].kind);
+		assert_string_equal(e.text, "m");
+		rpc_clear(&m);
+	}
+}
+
 static void ids_are_fresh(void **state)
 {
 	char a[33];
@@ -161,6 +195,7 @@ int main(void)
 		cmocka_unit_test(refuses_the_rest),
 		cmocka_unit_test(writes),
 		cmocka_unit_test(errors_travel),
+		cmocka_unit_test(foreign_errors_have_a_kind),
 		cmocka_unit_test(ids_are_fresh),
 	};
 

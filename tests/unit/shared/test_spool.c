@@ -18,6 +18,7 @@
 #include "shared/cleanup.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "shared/paths.h"
 #include "shared/spool.h"
 
 struct place {
@@ -373,6 +374,104 @@ static void a_full_disk_uses_no_number(void **state)
 	spool_free(s);
 }
 
+/* Space is given back by way of a second file. Where there is no room for that one, nothing
+ * is lost, and it is tried again. */
+static void without_room_for_a_copy_nothing_is_lost(void **state)
+{
+	struct place *p = *state;
+	struct spool *s = open_spool(p, 0);
+	char body[16 * 1024], copy[128];
+	struct rlimit old, limit;
+	struct err e;
+	int64_t last = 0;
+
+	memset(body, 'x', sizeof(body));
+	memcpy(body, "{\"text\":\"", 9);
+	memcpy(body + sizeof(body) - 3, "\"}", 3);
+	while (spool_bytes(s) < 6 * 1024 * 1024)
+		append(s, body, ++last);
+	append_number(s, ++last);
+	snprintf(copy, sizeof(copy), "%s.new", p->file);
+	assert_int_equal(mkdir(copy, 0700), 0);
+	assert_int_equal(spool_acknowledge(s, last - 20, &e), -1);
+	assert_non_null(strstr(e.text, copy));
+	assert_int_equal(rmdir(copy), 0);
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	limit.rlim_cur = 100 * 1024;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	assert_int_equal(spool_acknowledge(s, last - 19, &e), -1);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(e.kind, ERR_SYS);
+	assert_int_equal(access(copy, F_OK), -1);
+	assert_true(spool_acknowledged(s) == last - 19);
+	expect_number(s, last);
+
+	append_number(s, ++last);
+	assert_int_equal(spool_acknowledge(s, last - 18, &e), 0);
+	assert_true(spool_bytes(s) < 1024 * 1024);
+	expect_number(s, last);
+	spool_free(s);
+	s = open_spool(p, 0);
+	assert_true(spool_last(s) == last);
+	expect_number(s, last);
+	spool_free(s);
+}
+
+/* What another process did to the file under our hands is noticed, not told as ours. */
+static void changed_by_others_is_noticed(void **state)
+{
+	struct place *p = *state;
+	struct spool *s = open_spool(p, 0);
+	const char *frame;
+	struct err e;
+	size_t n;
+
+	for (int64_t i = 1; i <= 200; i++)
+		append_number(s, i);
+	assert_int_equal(truncate(p->file, 40), 0);
+	assert_int_equal(spool_read(s, 1, &frame, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_SYS);
+	assert_non_null(strstr(e.text, "damaged"));
+	assert_int_equal(spool_read(s, 150, &frame, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_SYS);
+	assert_int_equal(spool_acknowledge(s, 100, &e), -1);
+	assert_int_equal(spool_read(s, 201, &frame, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	spool_free(s);
+}
+
+static void where_no_spool_can_be_is_told(void **state)
+{
+	struct place *p = *state;
+	char longest[2 * PATHS_MAX];
+	struct err e;
+	int64_t seq;
+
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = '\0';
+	assert_null(spool_open(longest, 7, 0, &e));
+	assert_int_equal(e.kind, ERR_INVALID);
+	assert_null(spool_open(p->dir, 0, 0, &e));
+	assert_int_equal(e.kind, ERR_INVALID);
+	assert_null(spool_open(p->dir, 7, -1, &e));
+	assert_int_equal(e.kind, ERR_INVALID);
+	/* A link that somebody has put there is not followed. */
+	assert_int_equal(symlink("/etc/passwd", p->file), 0);
+	assert_null(spool_open(p->dir, 7, 0, &e));
+	assert_non_null(strstr(e.text, p->file));
+	unlink(p->file);
+	struct spool *s = open_spool(p, 0);
+
+	assert_int_equal(spool_append(s, EVENT_UNKNOWN, "{\"a\":1}", 7, &seq, &e), -1);
+	assert_int_equal(e.kind, ERR_INTERNAL);
+	append_number(s, 1);
+	spool_free(s);
+}
+
 static void secrets_stay_out(void **state)
 {
 	struct spool *s = open_spool(*state, 0);
@@ -440,6 +539,9 @@ int main(void)
 		WITH_PLACE(gives_space_back),
 		WITH_PLACE(emptied_but_killed_before_the_cut),
 		WITH_PLACE(a_full_disk_uses_no_number),
+		WITH_PLACE(without_room_for_a_copy_nothing_is_lost),
+		WITH_PLACE(changed_by_others_is_noticed),
+		WITH_PLACE(where_no_spool_can_be_is_told),
 		WITH_PLACE(secrets_stay_out),
 		WITH_PLACE(random_walk),
 	};
