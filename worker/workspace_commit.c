@@ -25,20 +25,18 @@ bool workspace_dirty(struct workspace *w)
 }
 
 /* The agent's own notes and repositories inside the repository are not for the branch. */
-static int choose_path(const char *path, const char *spec, void *payload)
+static bool is_for_branch(const char *path)
 {
 	const char *leaf = path;
 
-	(void)spec;
-	(void)payload;
 	if (path[0] && path[strlen(path) - 1] == '/')
-		return 1;
+		return false;
 	for (const char *slash = path; slash; slash = strchr(leaf, '/')) {
 		leaf = slash == path ? path : slash + 1;
 		if (strncmp(leaf, ".aider", 6) == 0)
-			return 1;
+			return false;
 	}
-	return 0;
+	return true;
 }
 
 /* Makes HEAD name the agent's branch. Commits made elsewhere (another branch, a
@@ -65,17 +63,37 @@ static int settle_head(
 	return rc < 0 ? rc : git_repository_set_head(repo, ref);
 }
 
+/* As git_index_add_all does, but that maps each changed file into memory to compare it,
+ * which one that is cut off meanwhile turns into a SIGBUS. What is added here streams. */
+static int add_changes(git_repository *repo, git_index *index)
+{
+	_cleanup_git_(diff) git_diff *diff = NULL;
+	git_diff_options options;
+	int rc;
+
+	git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+	options.flags = GIT_DIFF_INCLUDE_TYPECHANGE | GIT_DIFF_INCLUDE_UNTRACKED |
+			GIT_DIFF_RECURSE_UNTRACKED_DIRS;
+	rc = git_diff_index_to_workdir(&diff, repo, index, &options);
+	for (size_t i = 0; rc == 0 && i < git_diff_num_deltas(diff); i++) {
+		const git_diff_delta *delta = git_diff_get_delta(diff, i);
+
+		if (!is_for_branch(delta->old_file.path))
+			continue;
+		rc = delta->status == GIT_DELTA_DELETED
+			     ? git_index_remove_bypath(index, delta->old_file.path)
+			     : git_index_add_bypath(index, delta->new_file.path);
+	}
+	return rc;
+}
+
 int workspace_stage(git_repository *repo, git_oid *tree_id)
 {
 	_cleanup_git_(index) git_index *index = NULL;
-	char all[] = "*";
-	char *specs[] = {all};
-	const git_strarray everything = {.strings = specs, .count = 1};
 	int rc = git_repository_index(&index, repo);
 
 	if (rc == 0)
-		rc = git_index_add_all(
-			index, &everything, GIT_INDEX_ADD_DEFAULT, choose_path, NULL);
+		rc = add_changes(repo, index);
 	if (rc == 0)
 		rc = git_index_write(index);
 	return rc < 0 ? rc : git_index_write_tree(tree_id, index);
