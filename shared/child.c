@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,14 +24,15 @@
 struct child {
 	struct child_link link;
 	uv_loop_t *loop;
-	uv_process_t process;
+	uv_poll_t end;
+	int pidfd;
 	uv_pipe_t in;
 	uv_pipe_t out[2]; /* stdout, stderr */
 	uv_timer_t timer; /* grace of child_end, then the wait for output's end */
 	bool in_open;
 	bool in_ending; /* closes when what is queued has gone out */
 	bool out_open[2];
-	bool process_open;
+	bool end_open;
 	bool timer_open;
 	bool exited;
 	bool quiet; /* no output since the timer last rang */
@@ -56,6 +59,7 @@ static void handle_closed(uv_handle_t *h)
 
 	if (--c->handles > 0 || !c->ending)
 		return;
+	cleanup_close(&c->pidfd);
 	if (c->events.done)
 		c->events.done(c->arg, c->code);
 	free(c);
@@ -77,7 +81,7 @@ static void finish_if_done(struct child *c)
 	c->ending = true;
 	close_handle(&c->in_open, (uv_handle_t *)&c->in);
 	close_handle(&c->timer_open, (uv_handle_t *)&c->timer);
-	close_handle(&c->process_open, (uv_handle_t *)&c->process);
+	close_handle(&c->end_open, (uv_handle_t *)&c->end);
 }
 
 static void close_output(struct child *c, int i)
@@ -100,14 +104,21 @@ static void drain_over(uv_timer_t *t)
 	c->quiet = true;
 }
 
-static void process_ended(uv_process_t *process, int64_t status, int term_signal)
+static void process_ended(uv_poll_t *end, int poll_status, int events)
 {
-	struct child *c = process->data;
-	int subreaper = 0;
+	struct child *c = end->data;
+	int subreaper = 0, status = SIGKILL; /* if somebody else has reaped it */
 
+	(void)poll_status;
+	(void)events;
+	if (waitpid(c->pid, &status, WNOHANG) == 0)
+		return; /* woken for nothing */
+	uv_poll_stop(end);
 	c->exited = true;
-	c->code = term_signal ? -term_signal : (int)status;
+	c->code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 	child_list_remove(&c->link);
+	if (c->events.exited)
+		c->events.exited(c->arg, c->code);
 	/* The group outlives its leader: background jobs, and holders of our pipes. */
 	kill(-c->pid, SIGKILL);
 	if (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper)
@@ -195,7 +206,6 @@ static int open_pipe(bool reading, int *ours, int *theirs)
 struct stdio {
 	int ours[3];
 	int theirs[3];
-	uv_stdio_container_t container[3];
 };
 
 static void stdio_close(struct stdio *s)
@@ -209,18 +219,14 @@ static void stdio_close(struct stdio *s)
 static int stdio_open(struct stdio *s, const struct child_spec *spec)
 {
 	bool piped[3] = {spec->pipe_stdin, spec->pipe_stdout, spec->pipe_stderr};
-	int named[3] = {-1, spec->stdout_fd, spec->stderr_fd};
 
 	for (int i = 0; i < 3; i++)
 		s->ours[i] = s->theirs[i] = -1;
 	for (int i = 0; i < 3; i++) {
 		int code = piped[i] ? open_pipe(i > 0, &s->ours[i], &s->theirs[i]) : 0;
-		int fd = piped[i] ? s->theirs[i] : named[i];
 
 		if (code != 0)
 			return code;
-		s->container[i].flags = fd >= 0 ? UV_INHERIT_FD : UV_IGNORE;
-		s->container[i].data.fd = fd;
 	}
 	return 0;
 }
@@ -255,7 +261,8 @@ static struct child *child_new(uv_loop_t *loop, const struct child_events *event
 	c->loop = loop;
 	c->events = *events;
 	c->arg = arg;
-	c->process.data = c->timer.data = c->in.data = c->out[0].data = c->out[1].data = c;
+	c->pidfd = -1;
+	c->end.data = c->timer.data = c->in.data = c->out[0].data = c->out[1].data = c;
 	uv_timer_init(loop, &c->timer);
 	c->timer_open = true;
 	c->handles++;
@@ -294,16 +301,90 @@ static int start_error(struct err *e, int code, const struct child_spec *spec)
 		spec->cwd ? spec->cwd : "", uv_strerror(code));
 }
 
-static int spawn(struct child *c, const struct child_spec *spec, struct stdio *s)
+/* Sources below 3 are copied out of the way, so that no dup2 overwrites a later one's. */
+static int plan_stdio(posix_spawn_file_actions_t *actions, const struct child_spec *spec,
+	const struct stdio *s, int copies[3])
+{
+	int named[3] = {-1, spec->stdout_fd, spec->stderr_fd};
+	int code = 0;
+
+	for (int i = 0; i < 3 && code == 0; i++) {
+		int fd = s->theirs[i] >= 0 ? s->theirs[i] : named[i];
+
+		if (fd >= 0 && fd < 3 && fd != i) {
+			fd = copies[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+			if (fd < 0)
+				return errno;
+		}
+		code = fd < 0 ? posix_spawn_file_actions_addopen(
+					actions, i, "/dev/null", i == 0 ? O_RDONLY : O_RDWR, 0)
+			      : posix_spawn_file_actions_adddup2(actions, fd, i);
+	}
+	if (code == 0 && spec->cwd)
+		code = posix_spawn_file_actions_addchdir_np(actions, spec->cwd);
+	return code;
+}
+
+/* A session and group of its own; no signal blocked or ignored. */
+static int plan_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &all);
+	return posix_spawnattr_setflags(
+		attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
+/* An errno; 0: c->pid runs. The child shares our memory until its exec, so nothing of ours
+ * is copied for it. */
+static int launch(
+	struct child *c, const struct child_spec *spec, const struct stdio *s, char *const *argv)
 {
 	static char *no_env[] = {NULL};
-	uv_process_options_t options = {
-		.exit_cb = process_ended,
-		.cwd = spec->cwd,
-		.flags = UV_PROCESS_DETACHED, /* setsid: a group of its own */
-		.stdio_count = 3,
-		.stdio = s->container,
-	};
+	char **env = spec->env ? (char **)(uintptr_t)spec->env : no_env;
+	int copies[3] = {-1, -1, -1};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int code;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	code = plan_stdio(&actions, spec, s, copies);
+	if (code == 0)
+		code = plan_signals(&attributes);
+	if (code == 0)
+		code = posix_spawn(&c->pid, argv[0], &actions, &attributes, argv, env);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	for (int i = 0; i < 3; i++)
+		cleanup_close(&copies[i]);
+	return code;
+}
+
+/* Its end is heard of through a pidfd. */
+static int watch_end(struct child *c)
+{
+	int code;
+
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	code = c->pidfd < 0 ? -errno : uv_poll_init(c->loop, &c->end, c->pidfd);
+	if (code == 0) {
+		c->end_open = true;
+		c->handles++;
+		code = uv_poll_start(&c->end, UV_READABLE, process_ended);
+	}
+	if (code == 0)
+		return 0;
+	kill(c->pid, SIGKILL); /* one that we could not hear of */
+	waitpid(c->pid, NULL, 0);
+	return code;
+}
+
+static int spawn(struct child *c, const struct child_spec *spec, struct stdio *s)
+{
 	char **argv;
 	int code;
 
@@ -315,15 +396,10 @@ static int spawn(struct child *c, const struct child_spec *spec, struct stdio *s
 	argv = build_argv(spec);
 	if (!argv)
 		return UV_E2BIG;
-	options.file = argv[0];
-	options.args = argv;
-	options.env = spec->env ? (char **)(uintptr_t)spec->env : no_env;
 	seal_descriptors();
-	c->process_open = true;
-	c->handles++;
-	code = uv_spawn(c->loop, &c->process, &options);
+	code = -launch(c, spec, s, argv);
 	free(argv);
-	return code;
+	return code == 0 ? watch_end(c) : code;
 }
 
 struct child *child_start(uv_loop_t *loop, const struct child_spec *spec,
@@ -339,7 +415,6 @@ struct child *child_start(uv_loop_t *loop, const struct child_spec *spec,
 	if (code == 0)
 		code = spawn(c, spec, &s);
 	if (code == 0) {
-		c->pid = c->process.pid;
 		c->link.pid = c->pid;
 		child_list_add(&c->link);
 		attach_pipes(c, &s);
@@ -461,7 +536,7 @@ void child_end_all(int grace_ms)
 void child_abandon(struct child *c)
 {
 	memset(&c->events, 0, sizeof(c->events));
-	uv_unref((uv_handle_t *)&c->process);
+	uv_unref((uv_handle_t *)&c->end);
 	uv_unref((uv_handle_t *)&c->timer);
 	for (int i = 0; i < 2; i++)
 		if (c->out_open[i])

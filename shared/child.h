@@ -1,5 +1,5 @@
 /* A child process described as a value and started by one audited function over
- * uv_spawn. It leads its own process group; its environment is built from
+ * posix_spawn. It leads its own process group; its environment is built from
  * nothing; it has exactly the descriptors named. Done means: reaped and all its
  * output at EOF, in either order. */
 #ifndef SHARED_CHILD_H
@@ -31,6 +31,8 @@ struct child_events {
 	/* It closed its end of stdout (1) or stderr (2), or takes no more of stdin (0), while
 	 * the process, as far as we know, still lives. May be NULL. */
 	void (*closed)(void *arg, int stream);
+	/* Once: its process has ended; what that left is not yet looked for. May be NULL. */
+	void (*exited)(void *arg, int code);
 	/* Once, last: code >= 0, or -signal. The struct child is freed after it. */
 	void (*done)(void *arg, int code);
 };
@@ -67,6 +69,9 @@ int child_subreaper(struct err *e);
 /* Kills (KILL) and reaps every descendant of ours except the children started
  * here that are still running; returns how many. Bounded: 64 rounds. */
 int child_sweep(void);
+/* True if every process below us is one that was started here and still runs, or below
+ * such a one: then nothing is left of those that have ended. Asks, kills nothing. */
+bool child_no_strays(void);
 /* Asks all that were started here to end: TERM, KILL after grace_ms. */
 void child_end_all(int grace_ms);
 /* Sweeps; true when no process below us lives any more, started here or adopted. */

@@ -128,6 +128,13 @@ int child_sweep(void)
 	return swept;
 }
 
+bool child_no_strays(void)
+{
+	int pids[SWEEP_PER_ROUND];
+
+	return list_strays(pids) == 0;
+}
+
 bool child_none_left(void)
 {
 	int pids[SWEEP_PER_ROUND];

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -243,6 +244,13 @@ pid_t fork(void)
 	if (child != 0)
 		armed = before;
 	return child;
+}
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+	const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return fails(CALL_FORK) ? EAGAIN
+				: REAL(posix_spawn)(pid, path, actions, attributes, argv, envp);
 }
 
 /* The mode is there when a file may be made; reading it otherwise is harmless here. */

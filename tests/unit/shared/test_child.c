@@ -362,6 +362,82 @@ static void what_left_the_group_is_swept(void **state)
 	assert_int_equal(child_sweep(), 0);
 }
 
+static size_t heard;
+
+static void ignore_output(void *arg, int stream, const char *data, size_t n)
+{
+	(void)arg;
+	(void)stream;
+	(void)data;
+	heard += n;
+}
+
+struct heirs {
+	uv_loop_t *loop;
+	struct child *heir;
+	int code, done;
+	bool stray_at_exit;
+};
+
+static void heir_done(void *arg, int code)
+{
+	struct heirs *h = arg;
+
+	h->done++;
+	h->code = code;
+}
+
+/* The old one has ended, what it left lives: a new one that starts now is spared. */
+static void old_exited(void *arg, int code)
+{
+	static const char *const argv[] = {"/bin/sleep", "100", NULL};
+	static const struct child_spec spec = {.argv = argv, .stdout_fd = -1, .stderr_fd = -1};
+	static const struct child_events on = {.done = heir_done};
+	struct heirs *h = arg;
+
+	assert_int_equal(code, -SIGKILL);
+	assert_int_equal(h->done, 0);
+	h->stray_at_exit = !child_no_strays();
+	h->heir = child_start(h->loop, &spec, &on, h, NULL);
+	assert_non_null(h->heir);
+}
+
+static void old_done(void *arg, int code)
+{
+	struct heirs *h = arg;
+
+	(void)code;
+	assert_true(child_no_strays());
+	assert_int_equal(process_state(child_pid(h->heir)) == 'Z', false);
+	child_end(h->heir, 0);
+}
+
+static void a_successor_starts_before_the_sweep(void **state)
+{
+	static const char *const argv[] = {
+		"/bin/sh", "-c", "setsid sh -c 'echo; exec sleep 100' & read x", NULL};
+	static const struct child_spec spec = {
+		.argv = argv, .pipe_stdin = true, .pipe_stdout = true, .stderr_fd = -1};
+	static const struct child_events on = {
+		.output = ignore_output, .exited = old_exited, .done = old_done};
+	struct scene *s = *state;
+	struct heirs h = {.loop = &s->loop};
+	struct child *old;
+	struct err e;
+
+	assert_int_equal(child_subreaper(&e), 0);
+	heard = 0;
+	old = child_start(&s->loop, &spec, &on, &h, &e);
+	assert_non_null(old);
+	while (heard == 0)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	kill(child_pid(old), SIGKILL);
+	while (h.done == 0)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	assert_true(h.stray_at_exit);
+	assert_int_equal(h.code, -SIGKILL);
+}
+
 static void a_sweep_spares_the_running(void **state)
 {
 	struct scene *s = *state;
@@ -516,6 +592,7 @@ int main(void)
 		IN_SCENE(term_is_enough),
 		IN_SCENE(the_group_dies_with_its_leader),
 		IN_SCENE(what_left_the_group_is_swept),
+		IN_SCENE(a_successor_starts_before_the_sweep),
 		IN_SCENE(a_sweep_spares_the_running),
 		IN_SCENE(what_it_closes_is_told),
 		IN_SCENE(input_that_it_does_not_take_is_told),
