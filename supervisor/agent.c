@@ -327,6 +327,19 @@ struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int6
 	return todo(AGENT_DO_ILLEGAL, "");
 }
 
+bool agent_starts_now(const struct agent *a, int64_t now_ms)
+{
+	return a->process == PROCESS_NONE && a->deadline_ms != 0 && a->deadline_ms <= now_ms;
+}
+
+bool agent_succeeds(const struct agent *a, int code, int64_t now_ms)
+{
+	struct agent next = *a;
+
+	exited(&next, code, false, now_ms);
+	return agent_starts_now(&next, now_ms);
+}
+
 struct agent_todo agent_load(struct agent *a, const struct agent_found *found, int64_t now_ms)
 {
 	enum agent_state state = found->state;

@@ -111,6 +111,11 @@ struct agent_todo {
 /* Changes *a and says what to do. now_ms is monotonic. */
 struct agent_todo agent_step(struct agent *a, const struct agent_input *in, int64_t now_ms);
 
+/* What is due now is done by AGENT_TIME: a worker is started. */
+bool agent_starts_now(const struct agent *a, int64_t now_ms);
+/* True if it would be, should its worker have ended with code. */
+bool agent_succeeds(const struct agent *a, int code, int64_t now_ms);
+
 /* A row found at start. */
 struct agent_found {
 	enum agent_state state;

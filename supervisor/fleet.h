@@ -8,9 +8,9 @@
 
 #include "supervisor/agent.h"
 
-struct child;
 struct lines;
 struct poll_next;
+struct run;
 struct supervisor;
 struct watch;
 
@@ -22,11 +22,12 @@ struct member {
 	int64_t committed; /* seq */
 	int64_t command_done, command_last;
 
-	/* The process: ours (child), or adopted (watch). */
+	/* The process: ours (child), or adopted (watch); the next one, at its gate (heir). */
 	int pid;
 	int64_t pid_started;
-	struct child *child;
+	struct run *child, *heir;
 	struct watch *watch;
+	int heir_pid;
 	int exit_code; /* of the dead worker, while what it left is swept */
 	int exit_pid;
 	int64_t heard_ms; /* its last sign of life, monotonic */

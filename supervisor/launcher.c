@@ -95,14 +95,14 @@ static int open_log(const struct paths *p, int64_t agent, struct err *e)
 }
 
 struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
-	void (*done)(void *arg, int code), void *arg, struct err *e)
+	const struct child_events *on, void *arg, struct err *e)
 {
 	char agent_text[24], epoch_text[24], mark[PATHS_MAX + 48];
 	struct child *child;
-	const char *argv[] = {l->program, "--agent", agent_text, "--epoch", epoch_text,
+	const char *argv[] = {l->program, "--agent", agent_text, "--epoch", epoch_text, "--gate",
 		"--state-dir", l->paths->state_dir, "--run-dir", l->paths->run_dir, NULL};
-	struct child_spec spec = {.argv = argv, .env = (const char *const *)l->environment};
-	struct child_events on = {.done = done};
+	struct child_spec spec = {
+		.argv = argv, .env = (const char *const *)l->environment, .pipe_stdin = true};
 	_cleanup_close_ int fd = open_log(l->paths, agent, e);
 
 	if (fd < 0)
@@ -112,9 +112,18 @@ struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
 	snprintf(mark, sizeof(mark), SWEEP_MARK "=%s/%s", l->paths->state_dir, agent_text);
 	l->environment[l->n] = mark;
 	spec.stdout_fd = spec.stderr_fd = fd;
-	child = child_start(l->loop, &spec, &on, arg, e);
+	child = child_start(l->loop, &spec, on, arg, e);
 	l->environment[l->n] = NULL;
 	return child;
+}
+
+void launcher_go(struct child *worker)
+{
+	struct err e;
+
+	/* One that is dead already is noticed by its end. */
+	if (child_write(worker, "\n", 1, &e) == 0)
+		child_close_stdin(worker);
 }
 
 struct child *launcher_errand(struct launcher *l, const char *kind, const struct child_events *on,
@@ -140,12 +149,16 @@ bool launcher_last_line(const struct paths *p, int64_t agent, char *out)
 		open(paths_agent(p, agent, "worker.log", path), O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *clean = NULL;
 	char *line, *text;
-	off_t size;
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	ssize_t n;
 
+	if (size == 0) { /* just begun, by the next worker */
+		cleanup_close(&fd);
+		fd = open(paths_agent(p, agent, "worker.log.1", path), O_RDONLY | O_CLOEXEC);
+		size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	}
 	if (fd < 0)
 		return false;
-	size = lseek(fd, 0, SEEK_END);
 	n = pread(fd, tail, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
 	while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == '\r' || tail[n - 1] == ' '))
 		n--;

@@ -20,10 +20,12 @@ struct launcher;
 struct launcher *launcher_new(uv_loop_t *loop, const struct paths *p, struct err *e);
 void launcher_free(struct launcher *l);
 
-/* Starts the agent's worker. done is called once, when it has ended, with its exit
- * code or -signal. */
+/* Starts the agent's worker, which loads itself and then waits at a gate: it touches
+ * nothing before launcher_go, and ends when we do. */
 struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
-	void (*done)(void *arg, int code), void *arg, struct err *e);
+	const struct child_events *on, void *arg, struct err *e);
+/* Opens the gate. */
+void launcher_go(struct child *worker);
 
 /* Starts `100x-worker --errand kind`, which dies with us. */
 struct child *launcher_errand(struct launcher *l, const char *kind, const struct child_events *on,

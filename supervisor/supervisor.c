@@ -18,152 +18,25 @@
 #include "supervisor/lock.h"
 #include "supervisor/store_backup.h"
 #include "supervisor/tx.h"
-
-/* --- workers' processes --- */
-
-/* A worker of an earlier supervisor: not our child, watched by its pidfd. */
-struct watch {
-	struct member *member;
-	uv_poll_t poll;
-	int fd;
-};
-
-static void watch_freed(uv_handle_t *h)
-{
-	struct watch *w = h->data;
-
-	close(w->fd);
-	free(w);
-}
+#include "supervisor/workers.h"
 
 static void look_at_disk(struct supervisor *s);
 static void on_disk(uv_timer_t *t);
 
-/* Nothing of it lives any more: only now it has ended, and may be started again. */
-static void swept(void *arg)
-{
-	struct member *m = arg;
-	struct agent_input in = {.event = AGENT_EXITED, .code = m->exit_code};
-
-	if (m->exit_code != 0)
-		look_at_disk(m->supervisor);
-	in.no_room = m->supervisor->disk.full;
-	m->exit_pid = m->pid;
-	m->pid = 0;
-	m->pid_started = 0;
-	supervisor_happened(m->supervisor, m, &in);
-	if (m->supervisor->going_down)
-		supervisor_down(m->supervisor, false);
-}
-
-static void ended(struct member *m, int code)
-{
-	/* Whatever it left behind in its group goes with it. */
-	if (m->pid > 1)
-		kill(-m->pid, SIGKILL);
-	if (code == AGENT_CODE_UNKNOWN)
-		log_info("agent=%lld adopted worker pid=%d ended", (long long)m->id, m->pid);
-	else
-		log_info("agent=%lld worker pid=%d ended code=%d", (long long)m->id, m->pid, code);
-	m->exit_code = code;
-	crash_point(CRASH_WORKER_EXITED);
-	sweep_agent(m->supervisor->sweeper, m->id, swept, m);
-}
-
-static void child_done(void *arg, int code)
-{
-	struct member *m = arg;
-
-	m->child = NULL;
-	ended(m, code);
-}
-
-static void watch_ready(uv_poll_t *p, int status, int events)
-{
-	struct watch *w = p->data;
-	struct member *m = w->member;
-
-	(void)status;
-	(void)events;
-	m->watch = NULL;
-	uv_close((uv_handle_t *)&w->poll, watch_freed);
-	ended(m, AGENT_CODE_UNKNOWN);
-}
-
-/* True if the worker that the row names still runs; it is watched from now on. */
-static bool adopt(struct supervisor *s, struct member *m, int pid, int64_t started)
-{
-	struct watch *w;
-	int fd;
-
-	if (pid <= 1 || started == 0)
-		return false;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
-		return false;
-	if (process_started(pid) != started) { /* asked after the open: the fd is of this one */
-		close(fd);
-		return false;
-	}
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		err_out_of_memory();
-	w->member = m;
-	w->fd = fd;
-	w->poll.data = w;
-	uv_poll_init(s->loop, &w->poll, fd);
-	uv_poll_start(&w->poll, UV_READABLE, watch_ready);
-	m->watch = w;
-	m->heard_ms = clock_now_ms();
-	m->pid = pid;
-	m->pid_started = started;
-	return true;
-}
-
 static void spawn(struct supervisor *s, struct member *m)
 {
 	struct agent_input in = {.event = AGENT_EXITED, .code = 111};
-	struct err e;
 
-	crash_point(CRASH_WORKER_SPAWN_BEFORE);
-	m->child = launcher_start(s->launcher, m->id, m->epoch, child_done, m, &e);
-	if (!m->child) {
-		log_error("agent=%lld worker not started: %s", (long long)m->id, e.text);
+	if (m->heir)
+		workers_go(m);
+	else
 		supervisor_happened(s, m, &in);
-		return;
-	}
-	crash_point(CRASH_WORKER_SPAWN_AFTER);
-	m->pid = child_pid(m->child);
-	m->heard_ms = clock_now_ms();
-	cgroup_add(sweeper_cgroup(s->sweeper), m->id, m->pid);
-	m->pid_started = process_started(m->pid);
-	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
-		(long long)m->epoch);
-	/* If this is not recorded, a next supervisor starts another, which waits for the lock
-	 * until this one has heard that it is replaced. */
-	if (tx_begin(s, false, &e) < 0)
-		return;
-	if (store_agent_pid(s->store, m->id, m->pid, m->pid_started, &e) < 0 ||
-		tx_worker(s, m, "started", m->pid, &e) < 0) {
-		tx_rollback(s);
-		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
-	} else if (tx_commit(s, &e) < 0) {
-		log_warn("agent=%lld pid not recorded: %s", (long long)m->id, e.text);
-	}
-	crash_point(CRASH_WORKER_PID_RECORDED);
-}
-
-static void send_signal(struct member *m, int signal)
-{
-	if (m->child)
-		child_signal(m->child, signal);
-	else if (m->watch && m->pid > 1)
-		kill(-m->pid, signal);
 }
 
 void supervisor_act(struct supervisor *s, struct member *m, unsigned todo)
 {
+	if (m->agent.process == PROCESS_NONE)
+		workers_drop(m); /* the one before has ended, and none follows it now */
 	if (todo & AGENT_DO_DEQUEUE)
 		queue_remove(&s->queue, m->id);
 	if (todo & AGENT_DO_ENQUEUE) {
@@ -171,11 +44,11 @@ void supervisor_act(struct supervisor *s, struct member *m, unsigned todo)
 		supervisor_kick(s, 0);
 	}
 	if (todo & AGENT_DO_TERM) {
-		send_signal(m, SIGTERM);
-		send_signal(m, SIGCONT); /* a stopped process takes TERM only when it goes on */
+		workers_signal(m, SIGTERM);
+		workers_signal(m, SIGCONT); /* a stopped process takes TERM only when it goes on */
 	}
 	if (todo & AGENT_DO_KILL)
-		send_signal(m, SIGKILL);
+		workers_signal(m, SIGKILL);
 	if (todo & AGENT_DO_REMOVE)
 		call_agent_remove(s, m);
 	if (todo & AGENT_DO_SPAWN)
@@ -314,12 +187,16 @@ void supervisor_refused(struct supervisor *s, const char *what, const struct err
 	log_error("%s: %s", what, e->text);
 }
 
-void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in)
+typedef int (*change_cb)(
+	struct supervisor *s, struct member *m, const struct agent_input *in, struct err *e);
+
+static void happened(
+	struct supervisor *s, struct member *m, const struct agent_input *in, change_cb change)
 {
 	struct err e;
 
 	if (tx_begin(s, true, &e) == 0) {
-		if (tx_change(s, m, in, &e) == 0 && tx_commit(s, &e) == 0)
+		if (change(s, m, in, &e) == 0 && tx_commit(s, &e) == 0)
 			return;
 		tx_rollback(s);
 		if (e.kind == ERR_CONFLICT) {
@@ -329,6 +206,36 @@ void supervisor_happened(struct supervisor *s, struct member *m, const struct ag
 	}
 	supervisor_refused(s, "states of agents not recorded, trying again", &e);
 	happen_unsaved(s, m, in);
+}
+
+void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in)
+{
+	happened(s, m, in, tx_change);
+}
+
+/* Its worker has ended; the next one starts in the same transaction, if it is due. */
+static int exited(
+	struct supervisor *s, struct member *m, const struct agent_input *in, struct err *e)
+{
+	struct agent_input time = {.event = AGENT_TIME};
+
+	if (tx_change(s, m, in, e) < 0)
+		return -1;
+	return !s->disk.full && agent_starts_now(&m->next, clock_now_ms())
+		       ? tx_change(s, m, &time, e)
+		       : 0;
+}
+
+void supervisor_exited(struct supervisor *s, struct member *m)
+{
+	struct agent_input in = {.event = AGENT_EXITED, .code = m->exit_code};
+
+	if (m->exit_code != 0)
+		look_at_disk(s);
+	in.no_room = s->disk.full;
+	happened(s, m, &in, exited);
+	if (s->going_down)
+		supervisor_down(s, false);
 }
 
 static void on_kick(uv_timer_t *t)
@@ -436,7 +343,10 @@ static void sweep_left(struct supervisor *s, const struct left *left)
 		log_info("agent=%lld left processes behind", (long long)left->agents[i]);
 		if (m)
 			m->exit_code = AGENT_CODE_UNKNOWN;
-		sweep_agent(s->sweeper, left->agents[i], m ? swept : nobody_left, m);
+		if (m)
+			workers_sweep(m);
+		else
+			sweep_agent(s->sweeper, left->agents[i], NULL, nobody_left, NULL);
 	}
 }
 
@@ -461,7 +371,7 @@ static int take_up_left(struct supervisor *s, const struct left *left, struct er
 		started = m->pid_started;
 		m->pid = 0;
 		/* One that left something behind counts as running until that is gone. */
-		alive = adopt(s, m, pid, started) || left_behind(left, m->id);
+		alive = workers_adopt(m, pid, started) || left_behind(left, m->id);
 		if (tx_load(s, m, alive, e) < 0) {
 			tx_rollback(s);
 			return -1;

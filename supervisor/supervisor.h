@@ -87,6 +87,9 @@ int supervisor_run(const struct paths *p, bool restore_backup, struct err *e);
  * up): recorded now, or as soon as the disk allows. */
 void supervisor_happened(struct supervisor *s, struct member *m, const struct agent_input *in);
 
+/* m's worker has ended (m->exit_code), and nothing of it lives any more. */
+void supervisor_exited(struct supervisor *s, struct member *m);
+
 /* The disk refused: told in the log, now and then. */
 void supervisor_refused(struct supervisor *s, const char *what, const struct err *e);
 

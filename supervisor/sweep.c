@@ -134,6 +134,7 @@ struct sweep {
 	int64_t agent;
 	void (*done)(void *arg);
 	void *arg;
+	const int *spare;
 	int64_t asked_ms; /* when TERM was sent; 0: not yet */
 	int64_t told_ms;  /* when it was last told that something does not end */
 	struct target *targets;
@@ -332,6 +333,11 @@ static void watch(struct sweep *w, int fd)
 	w->handles++;
 }
 
+static bool meant(const struct sweep *w, const struct found *f)
+{
+	return f->agent == w->agent && !(w->spare && *w->spare == f->pid);
+}
+
 /* Something is left: ask it to end, or kill it, and look again when it is gone. */
 static void strike(struct sweep *w, int n)
 {
@@ -359,7 +365,7 @@ static void strike(struct sweep *w, int n)
 	for (size_t i = 0; i < s->n; i++) {
 		struct found *f = &s->found[i];
 
-		if (f->agent != w->agent)
+		if (!meant(w, f))
 			continue;
 		log_debug("agent=%lld pid=%d outlived its worker", (long long)w->agent, f->pid);
 		send_signal(f->fd, deadly ? SIGKILL : SIGTERM);
@@ -384,7 +390,7 @@ static void on_looked(uv_work_t *work, int status)
 	for (; w; w = next) {
 		next = w->next;
 		for (n = 0, i = 0; i < s->n; i++)
-			n += s->found[i].agent == w->agent;
+			n += meant(w, &s->found[i]);
 		if (n > 0 || w->nested) {
 			strike(w, n);
 			continue;
@@ -408,7 +414,18 @@ static void consider(struct sweeper *s)
 	uv_queue_work(s->loop, &s->work, on_look, on_looked);
 }
 
-void sweep_agent(struct sweeper *s, int64_t agent, void (*done)(void *arg), void *arg)
+bool sweep_empty(struct sweeper *s, int64_t agent)
+{
+	int pid;
+
+	if (cgroup_list(&s->cgroup, agent, &pid, 1) > 0 || cgroup_populated(&s->cgroup, agent))
+		return false;
+	cgroup_remove(&s->cgroup, agent);
+	return true;
+}
+
+void sweep_agent(
+	struct sweeper *s, int64_t agent, const int *spare, void (*done)(void *arg), void *arg)
 {
 	struct sweep *w = calloc(1, sizeof(*w));
 
@@ -416,6 +433,7 @@ void sweep_agent(struct sweeper *s, int64_t agent, void (*done)(void *arg), void
 		err_out_of_memory();
 	w->sweeper = s;
 	w->agent = agent;
+	w->spare = spare;
 	w->done = done;
 	w->arg = arg;
 	wait_for_look(w);

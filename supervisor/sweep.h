@@ -6,6 +6,7 @@
 #ifndef SUPERVISOR_SWEEP_H
 #define SUPERVISOR_SWEEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -25,9 +26,13 @@ void sweeper_free(struct sweeper *s);
 /* Where new workers go. */
 const struct cgroup *sweeper_cgroup(const struct sweeper *s);
 
+/* True if its control group, where there is one, holds nothing; it is removed then. */
+bool sweep_empty(struct sweeper *s, int64_t agent);
+
 /* Calls done once nothing of the agent lives; its worker is dead already. Never from
- * within this call. */
-void sweep_agent(struct sweeper *s, int64_t agent, void (*done)(void *arg), void *arg);
+ * within this call. spare: a process that is left alone, 0 or NULL: none; read until then. */
+void sweep_agent(
+	struct sweeper *s, int64_t agent, const int *spare, void (*done)(void *arg), void *arg);
 
 /* For the start: calls found for every process that carries a mark of this state
  * directory. Blocks. */

@@ -10,6 +10,7 @@
 #include "shared/crash.h"
 #include "shared/json.h"
 #include "shared/log.h"
+#include "supervisor/workers.h"
 
 #define TODO_WAKE (1u << 31) /* a command waits for its worker */
 
@@ -105,7 +106,7 @@ int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid
 
 	json_add_str(body, "phase", phase);
 	json_add_int(body, "pid", pid);
-	json_add_int(body, "epoch", m->epoch);
+	json_add_int(body, "epoch", m->next_epoch);
 	if (ended && m->exit_code < 0)
 		json_add_int(body, "signal", -m->exit_code);
 	else if (ended && m->exit_code != AGENT_CODE_UNKNOWN)
@@ -153,6 +154,11 @@ static int write_change(struct supervisor *s, struct member *m, const struct age
 	if (t->what & AGENT_DO_SPAWN) {
 		m->next_epoch++;
 		if (store_agent_epoch(s->store, m->id, m->next_epoch, clock_wall_ms(), e) < 0)
+			return -1;
+		if (workers_prepare(m, m->next_epoch) &&
+			(store_agent_pid(s->store, m->id, m->heir_pid, workers_heir_started(m), e) <
+					0 ||
+				tx_worker(s, m, "started", m->heir_pid, e) < 0))
 			return -1;
 	}
 	if (t->what & AGENT_DO_TELL_STOP)
@@ -284,6 +290,7 @@ void tx_rollback(struct supervisor *s)
 	store_rollback(s->store);
 	for (m = s->touched; m; m = m->touched_next) {
 		m->touched = false;
+		workers_drop(m);
 		if (m->lines && m->lines->changed) { /* read again when needed */
 			free(m->lines);
 			m->lines = NULL;

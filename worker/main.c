@@ -15,14 +15,16 @@
 #define EXIT_PERMANENT 100
 
 static const char usage[] =
-	"Usage: 100x-worker --agent N --epoch E [--state-dir DIR] [--run-dir DIR]\n"
+	"Usage: 100x-worker --agent N --epoch E [--gate] [--state-dir DIR] [--run-dir DIR]\n"
 	"       100x-worker --errand check|remove [--state-dir DIR] [--run-dir DIR]\n"
 	"       100x-worker --version | --help\n"
-	"Owns one agent, or answers one question on stdin. Started by 100x-supervisor.\n";
+	"Owns one agent, or answers one question on stdin. Started by 100x-supervisor.\n"
+	"--gate: loads itself, then waits for a byte on stdin and ends without one.\n";
 
 struct arguments {
 	const char *state_dir, *run_dir, *errand;
 	int64_t agent, epoch;
+	bool gate;
 };
 
 /* A number of at least 1; anything else is 0. */
@@ -40,6 +42,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 		{"agent", required_argument, NULL, 'a'},
 		{"epoch", required_argument, NULL, 'e'},
 		{"errand", required_argument, NULL, 'q'},
+		{"gate", no_argument, NULL, 'g'},
 		{"state-dir", required_argument, NULL, 's'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"version", no_argument, NULL, 'v'},
@@ -58,6 +61,9 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 			break;
 		case 'q':
 			a->errand = optarg;
+			break;
+		case 'g':
+			a->gate = true;
 			break;
 		case 's':
 			a->state_dir = optarg;
@@ -103,7 +109,8 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
-	code = a.errand ? errand_run(&paths, a.errand) : worker_run(&paths, a.agent, a.epoch);
+	code = a.errand ? errand_run(&paths, a.errand)
+			: worker_run(&paths, a.agent, a.epoch, a.gate);
 	fflush(NULL);
 	/* Without the libraries' handlers at exit, which may wait for their threads. */
 	_exit(code);

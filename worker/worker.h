@@ -119,7 +119,7 @@ struct worker {
 };
 
 /* Runs one agent to its end; returns the exit code. */
-int worker_run(const struct paths *paths, int64_t agent, int64_t epoch);
+int worker_run(const struct paths *paths, int64_t agent, int64_t epoch, bool gate);
 
 /* --- for the other files --- */
 /* Feeds the policy and does what it says. */

@@ -8,8 +8,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { build, makeRepository, run, startStack, support } from '../support/stack.mjs';
 
-const probe = async (parent, pid, name) => {
-  const { code, stdout, stderr } = await run(path.join(build, 'bench', 'restart_probe'), [String(parent), String(pid), name]);
+const probe = async (parent, pid, name, ...more) => {
+  const { code, stdout, stderr } = await run(path.join(build, 'bench', 'restart_probe'), [String(parent), String(pid), name, ...more]);
   if (code !== 0) throw new Error(`restart_probe: ${stderr}`);
   return JSON.parse(stdout);
 };
@@ -26,15 +26,16 @@ async function ourWorkers(count) {
   await writeFile(wrapper, `#!/bin/sh\nexec ${support('scripted_agent')} --stamps ${stamps}/$$ --memory ${stamps}/memory.$(basename "$(dirname "$PWD")") -e '${JSON.stringify(script)}'\n`, { mode: 0o755 });
   await stack.ask('config.set', { general: { max_working: count, agent_command: [wrapper] } });
   const { tasks } = await stack.ask('task.create', { repository, tasks: [{ title: 'go' }], agents_per_task: count, manager: false });
-  const workers = [], sessions = [];
+  const workers = [], gates = [], sessions = [];
   for (const agent of tasks[0].agents) {
     await stack.until((e) => e.kind === 'output' && e.body.text.includes('started'), 'the first turn', 60000, { agent });
   }
   for (const agent of tasks[0].agents) {
     const { pid } = await stack.ask('agent.show', { agent });
     const before = new Set(await readdir(stamps));
-    const { killed_ns: killed, ns } = await probe(stack.supervisor.pid, pid, '100x-worker');
+    const { killed_ns: killed, ns, gate_ns: gate } = await probe(stack.supervisor.pid, pid, '100x-worker', 'gate');
     workers.push(ns / 1e6);
+    gates.push(gate / 1e6);
     // Its session is loaded: the first "ready" of the new coding agent.
     for (let i = 0; i < 500; i++) {
       const fresh = (await readdir(stamps)).find((name) => !before.has(name) && !name.startsWith('memory'));
@@ -49,7 +50,7 @@ async function ourWorkers(count) {
   for (const agent of tasks[0].agents) await stack.ask('agent.stop', { agent });
   const left = await stack.stop();
   if (left.length) console.log('  left behind:', left);
-  return { workers, sessions };
+  return { workers, gates, sessions };
 }
 
 const childrenOf = async (pid) => (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean).map(Number);
@@ -101,9 +102,10 @@ export async function restart({ report, quantile, ms }) {
     list.sort((a, b) => a - b);
     return `${ms(quantile(list, 0.5))} / ${ms(quantile(list, 0.99))}`;
   };
-  const { workers, sessions } = await ourWorkers(20);
+  const { workers, gates, sessions } = await ourWorkers(20);
   report('A7 kill -9 of a worker to its successor (p50 / p99)', tell(workers), 'p50 <= 3 ms, p99 <= 15 ms',
-    `${workers.length} agents, first death of each; what the old one left is swept before`);
+    `${workers.length} agents, first death of each; it loads itself, and waits at its gate`);
+  report('A7 … until it may work', tell(gates), '', 'what the old one left is gone, epoch and pid are committed');
   report('A7 … to its coding agent with the session loaded', tell(sessions), '', `${sessions.length} of them`);
   for (const peer of peers) {
     const times = await peerTimes(peer, 5);

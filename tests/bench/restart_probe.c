@@ -3,8 +3,11 @@
  * after its exec), reading /proc without a pause. Says in one line of JSON when it killed
  * (CLOCK_MONOTONIC) and how long it took:
  *
- *   restart_probe PARENT PID NAME [SECONDS]
- *   {"killed_ns":…,"ns":…,"pid":…}     ns -1: nobody came within SECONDS (10) */
+ *   restart_probe PARENT PID NAME [gate]
+ *   {"killed_ns":…,"ns":…,"pid":…,"gate_ns":…}     ns -1: nobody came within 10 s
+ *
+ * gate: also how long until it has passed the gate of 100x-worker, which is a pipe in the
+ * place of its stdin until then, and /dev/null behind it. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -28,6 +31,7 @@ static size_t slurp(const char *path, char *out, size_t size)
 }
 
 #define OLD_MAX 1024
+#define LIMIT_NS 10000000000LL
 
 static int old[OLD_MAX]; /* who was there before */
 static size_t old_count;
@@ -78,9 +82,20 @@ static int successor(const char *children, const char *name)
 	}
 }
 
+static bool passed(int pid)
+{
+	char path[64], target[32];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/fd/0", pid);
+	n = readlink(path, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = '\0';
+	return strcmp(target, "/dev/null") == 0;
+}
+
 int main(int argc, char **argv)
 {
-	int64_t killed, now, limit;
+	int64_t killed, now, gate;
 	int parent, victim, pid;
 	char children[96];
 
@@ -88,7 +103,6 @@ int main(int argc, char **argv)
 		return 2;
 	parent = (int)strtol(argv[1], NULL, 10);
 	victim = (int)strtol(argv[2], NULL, 10);
-	limit = (argc > 4 ? strtol(argv[4], NULL, 10) : 10) * 1000000000LL;
 	snprintf(children, sizeof children, "/proc/%d/task/%d/children", parent, parent);
 	if (parent <= 1 || victim <= 1)
 		return 2;
@@ -99,8 +113,12 @@ int main(int argc, char **argv)
 	do {
 		pid = successor(children, argv[3]);
 		now = clock_now_ns();
-	} while (!pid && now - killed < limit);
-	printf("{\"killed_ns\":%" PRId64 ",\"ns\":%" PRId64 ",\"pid\":%d}\n", killed,
-		pid ? now - killed : -1, pid);
+	} while (!pid && now - killed < LIMIT_NS);
+	gate = now;
+	while (pid && argc > 4 && !passed(pid) && gate - killed < LIMIT_NS)
+		gate = clock_now_ns();
+	printf("{\"killed_ns\":%" PRId64 ",\"ns\":%" PRId64 ",\"pid\":%d,\"gate_ns\":%" PRId64
+	       "}\n",
+		killed, pid ? now - killed : -1, pid, gate - killed);
 	return 0;
 }

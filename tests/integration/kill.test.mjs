@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import path from 'node:path';
-import { deadline, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
+import { build, deadline, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
 
 let stack, repository;
 
@@ -79,6 +79,28 @@ test('what outlived a supervisor and its worker killed at once is killed before 
   }, 'the next turn', 40000, { agent, after: before });
   await stack.untilState(agent, 'done');
   assert.notEqual((await show(agent)).epoch, 1);
+});
+
+test('a worker at its gate touches nothing, and ends when nobody opens it', async () => {
+  const state = path.join(stack.dir, 'untouched');
+  const { code, stderr } = await run(path.join(build, '100x-worker'),
+    ['--agent', '1', '--epoch', '1', '--gate', '--state-dir', state, '--run-dir', path.join(stack.dir, 'nowhere')]);
+  assert.equal(code, 0);
+  assert.equal(stderr, '');
+  assert.ok(!existsSync(state));
+});
+
+test('a killed worker has one successor, recorded before it works', async () => {
+  const agent = await create([]);
+  const { pid } = await show(agent);
+  const from = (await stack.ask('status')).last_event;
+  kill(pid);
+  await stack.until((e) => e.kind === 'worker' && e.body.phase === 'started' && e.body.epoch === 2, 'the successor', 30000, { agent });
+  const { events } = await stack.ask('events.after', { after: from, agent, limit: 100 });
+  const told = events.filter(({ kind }) => kind === 'worker').map(({ body }) => `${body.phase} ${body.epoch}`);
+  assert.deepEqual(told.slice(0, 2), ['ended 1', 'started 2']);
+  const { pid: next } = await show(agent);
+  assert.ok(next !== pid && alive(next));
 });
 
 test('what outlived an adopted worker is killed', async () => {

@@ -105,6 +105,33 @@ static void test_crashes(void **state)
 	assert_int_equal(a.deadline_ms, 0);
 }
 
+/* Whether the next worker may be started before what the last one left is gone. */
+static void test_succeeds(void **state)
+{
+	struct agent a = working(0), b = a;
+
+	(void)state;
+	assert_true(agent_succeeds(&a, -9, 1000));
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_true(agent_succeeds(&a, 0, 1000));
+	assert_false(agent_succeeds(&a, 100, 1000));
+	assert_false(agent_succeeds(&a, 111, 1000)); /* in a second */
+	assert_false(agent_starts_now(&a, 1000));
+	exited(&a, -9, 1000);
+	assert_false(agent_starts_now(&a, 999));
+	assert_true(agent_starts_now(&a, 1000));
+	step(&a, AGENT_TIME, 1000);
+	assert_false(agent_succeeds(&a, -9, 1001)); /* later, the second time */
+	step(&b, AGENT_STOP, 500);
+	assert_false(agent_succeeds(&b, -9, 1000));
+	b = working(0);
+	step(&b, AGENT_SUSPEND, 500);
+	assert_false(agent_succeeds(&b, -9, 1000));
+	b = working(0);
+	report(&b, AGENT_DONE, 500);
+	assert_false(agent_succeeds(&b, -9, 1000));
+}
+
 static void test_slow_crashes_go_on(void **state)
 {
 	struct agent a = working(0);
@@ -692,6 +719,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_straight_life),
 		cmocka_unit_test(test_crashes),
+		cmocka_unit_test(test_succeeds),
 		cmocka_unit_test(test_slow_crashes_go_on),
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_temporary_gives_up),

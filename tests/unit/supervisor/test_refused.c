@@ -262,21 +262,26 @@ static void test_not_started_unsaved(void **state)
 				 waits->agent.process == PROCESS_NONE);
 }
 
-/* Its number could not be recorded: the worker lives all the same, and is ended with us. */
+/* Its number could not be recorded: the worker that waited for that ends before it began. */
 static void test_pid_not_recorded(void **state)
 {
 	struct harness *h = *state;
 	struct member *m = harness_agent(h, false);
 	struct agent_input slot = {.event = AGENT_SLOT};
 
-	trouble_workers(h, "exec sleep 600");
+	trouble_workers(h, "read go && exec sleep 600");
 	trouble_refuse(h, "UPDATE OF pid ON agents WHEN NEW.pid > 0");
 	supervisor_happened(&h->s, m, &slot);
 	trouble_over(h);
-	assert_non_null(m->child);
-	assert_true(m->pid > 1);
-	assert_int_equal(m->agent.process, PROCESS_RUNNING);
-	assert_int_equal(trouble_number(h, "SELECT count(*) FROM agents WHERE pid > 0"), 0);
+	assert_null(m->child);
+	assert_null(m->heir);
+	assert_int_equal(m->agent.state, AGENT_QUEUED);
+	assert_int_equal(m->epoch, 0);
+	h->s.queue.limit = 1;
+	trouble_until(h, m->child);
+	assert_int_equal(m->epoch, 1);
+	assert_int_equal(trouble_number(h, "SELECT pid FROM agents WHERE epoch = 1"), m->pid);
+	h->s.queue.limit = 0;
 	supervisor_down(&h->s, false);
 	trouble_until(h, m->agent.process == PROCESS_NONE);
 	assert_int_equal(kill(m->exit_pid, 0), -1);
