@@ -140,6 +140,9 @@ static int take(struct supervisor *s, struct member *m, struct outbox_event *ev,
 		body = outbox_body(&s->outbox, ev);
 	}
 	tx_touch(s, m);
+	if (seq != m->next_seq + 1)
+		return err_set(e, ERR_INTERNAL, "agent %lld: event %lld after %lld",
+			(long long)m->id, (long long)seq, (long long)m->next_seq);
 	m->next_seq = seq;
 	if (store_event_add(
 		    s->store, "agent", m->id, seq, ev->word, at, body, ev->n, &ev->number, e) < 0)

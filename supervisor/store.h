@@ -14,7 +14,7 @@
 #include "supervisor/lines.h"
 
 #define STORE_APPLICATION_ID 0x31303078 /* "100x" */
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 #define STORE_ANSWER_MAX (900 * 1024) /* bytes of rows put into one answer */
 #define STORE_SCAN_MAX 20000	      /* events looked at for one answer */
 

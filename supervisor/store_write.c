@@ -62,8 +62,8 @@ int store_agents_load(struct store *s, store_agent_cb cb, void *arg, struct err 
 {
 	sqlite3_stmt *q = store_query(s, e,
 		"SELECT id,task_id,epoch,coalesce(pid,0),coalesce(pid_started,0),max(committed_seq,"
-		"coalesce((SELECT max(seq) FROM events WHERE subject=agents.id AND seq>0"
-		" AND stream='agent'),0)),"
+		"coalesce((SELECT seq FROM events WHERE stream='agent' AND subject=agents.id"
+		" AND seq>0 ORDER BY id DESC LIMIT 1),0)),"
 		"command_done,coalesce((SELECT max(n) FROM commands WHERE "
 		"agent_id=agents.id),0),state,coalesce(ended_at,0),packed,"
 		"EXISTS(SELECT 1 FROM segments WHERE agent_id=agents.id),"

@@ -15,7 +15,7 @@
 #include "shared/err.h"
 #include "webui/route.h"
 
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 #define STORE_AGENTS_MAX 10000
 #define STORE_TASKS_MAX 10000
 
