@@ -226,8 +226,8 @@ async function pagesAndSearches({ report, quantile, ms }, stack, agent, how) {
   report(`A6b search${how}: first hit (p50 / most)`, two(hits, 'server'), '<= 150 ms', '20 places');
   const some = await search('77777 ns=', 1000);
   const none = await search('is nowhere at all', 1);
-  const worst = await search('0123454321', 1);
-  report(`A6b search${how}: all hits / no hit`, `${ms(some.server)} / ${ms(none.server)}`, '<= 400 ms', `${some.answer.hits.length} hits; digits as in every line, which no filter helps with: ${ms(worst.server)}${worst.answer.more ? ' for a part' : ''}`);
+  const worst = await search('zq', 1);
+  report(`A6b search${how}: all hits / no hit`, `${ms(some.server)} / ${ms(none.server)}`, '<= 400 ms', `${some.answer.hits.length} hits; two letters that are nowhere, which no filter helps with: ${ms(worst.server)}${worst.answer.more ? ' for a part' : ''}`);
 }
 
 async function million(tools) {
