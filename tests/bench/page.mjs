@@ -220,6 +220,7 @@ async function pagesAndSearches({ report, quantile, ms }, stack, agent, how) {
   };
   const search = (text, limit) => timedGet(stack, `/agents/${agent}/search?limit=${limit}&q=${encodeURIComponent(text)}`);
   const pages = [], hits = [];
+  for (let i = 0; i < 10; i++) await timedGet(stack, `/agents/${agent}/output?limit=1000&line=${i * 1000}`); // Node warms up
   for (let i = 0; i < 200; i++) pages.push(await timedGet(stack, `/agents/${agent}/output?limit=1000&line=${Math.floor(Math.random() * (LINES - 1000))}`));
   for (let i = 0; i < 20; i++) hits.push(await search(`${Math.floor((LINES * (i + 1)) / 21)} ns=`, 1));
   report(`A6b a page of 1,000 lines anywhere${how} (p50 / p99)`, two(pages, 'server'), '<= 5 ms', `200 pages, to the answer’s first byte; read and parsed by Node ${two(pages, 'all')}`);
