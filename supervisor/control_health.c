@@ -116,6 +116,17 @@ static void add_disk(const struct supervisor *s, const cJSON *answer, cJSON *res
 	paths_store(&s->paths, path);
 	json_add_int(store, "events", s->last_event);
 	json_add_int(store, "bytes", file_bytes(path, "") + file_bytes(path, "-wal"));
+	json_add_int(store, "log_bytes", file_bytes(path, "-wal"));
+}
+
+static void add_finding(cJSON *all, const char *level, const char *what, const char *hint)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	json_add_str(j, "level", level);
+	json_add_str(j, "what", what);
+	json_add_str(j, "hint", hint);
+	cJSON_AddItemToArray(all, j);
 }
 
 static void looked(void *arg, const cJSON *answer, const struct err *failure)
@@ -124,6 +135,7 @@ static void looked(void *arg, const cJSON *answer, const struct err *failure)
 	struct supervisor *s = c->s;
 	cJSON *result = cJSON_CreateObject(), *part;
 	const cJSON *findings = json_get(answer, "findings");
+	char text[512];
 	size_t i;
 
 	json_add_str(result, "version", VERSION_STRING);
@@ -140,15 +152,13 @@ static void looked(void *arg, const cJSON *answer, const struct err *failure)
 	json_add_int(part, "working", s->queue.busy);
 	json_add_int(part, "max_working", s->queue.limit);
 	add_disk(s, answer, result);
-	if (findings) {
-		cJSON_AddItemToObject(result, "findings", cJSON_Duplicate(findings, true));
-	} else { /* not being able to look is a finding too */
-		part = cJSON_CreateObject();
-		json_add_str(part, "level", "error");
-		json_add_str(part, "what", failure ? failure->text : "nothing could be looked at");
-		json_add_str(part, "hint", "");
-		cJSON_AddItemToArray(cJSON_AddArrayToObject(result, "findings"), part);
-	}
+	part = findings ? cJSON_Duplicate(findings, true) : cJSON_CreateArray();
+	cJSON_AddItemToObject(result, "findings", part);
+	if (!findings) /* not being able to look is a finding too */
+		add_finding(
+			part, "error", failure ? failure->text : "nothing could be looked at", "");
+	if (checkpoint_trouble(&s->checkpoint, text, sizeof(text)))
+		add_finding(part, "warning", text, CHECKPOINT_HINT);
 	call_answer(c, result);
 }
 

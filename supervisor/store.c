@@ -142,7 +142,17 @@ void store_checkpoint(struct store *s)
 	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-int store_checkpoint_file(const char *path, struct err *e)
+bool store_log_restart(struct store *s, bool shorten)
+{
+	int mode = shorten ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART;
+
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, mode, NULL, NULL) != SQLITE_OK)
+		return false;
+	s->log_pages = 0;
+	return true;
+}
+
+int store_checkpoint_file(const char *path, struct store_log *log, struct err *e)
 {
 	struct store s = {0};
 	int done = sqlite3_open_v2(path, &s.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -151,7 +161,8 @@ int store_checkpoint_file(const char *path, struct err *e)
 	if (done == SQLITE_OK)
 		done = sqlite3_exec(s.db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
 	if (done == SQLITE_OK)
-		done = sqlite3_wal_checkpoint_v2(s.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		done = sqlite3_wal_checkpoint_v2(
+			s.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log->pages, &log->moved);
 	if (done != SQLITE_OK)
 		store_fail(&s, e, "checkpoint");
 	sqlite3_close(s.db);

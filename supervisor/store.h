@@ -35,8 +35,17 @@ void store_rollback(struct store *s); /* harmless outside a transaction */
 int store_log_pages(const struct store *s);
 /* Moves them into the file as far as readers allow, without waiting for anybody. */
 void store_checkpoint(struct store *s);
+struct store_log {
+	int pages, moved; /* fewer: somebody reads the store as it was before the rest */
+};
 /* The same over a connection of its own: from any thread. */
-int store_checkpoint_file(const char *path, struct err *e);
+int store_checkpoint_file(const char *path, struct store_log *log, struct err *e);
+/* Moves all of it and lets it begin afresh; shorten: its file becomes empty as well. Waits
+ * some 50 ms for readers. False: one is still there. */
+bool store_log_restart(struct store *s, bool shorten);
+/* Who else has the store open, in words: "sqlite3 (pid 7)"; the page only if nobody else
+ * has. From any thread; looks through /proc. */
+void store_readers(const char *path, char *out, size_t size);
 
 /* --- events --- */
 /* body: JSON text, borrowed; *id is the store's own number. */

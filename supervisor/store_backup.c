@@ -14,8 +14,10 @@
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 
-#define STEP_PAGES 2048 /* copied under one read lock */
-#define STEP_PAUSE_MS 5 /* for the writer, when it holds the lock */
+#define STEP_PAGES 2048
+#define STEP_PAUSE_MS 5		     /* for the writer, when it holds the lock */
+#define LOG_MAX (40LL * 1000 * 1000) /* bytes that the store's log may have for our sake, */
+#define LOG_MORE_MAX (LOG_MAX / 2)   /* or get more where it is that long already */
 #define STEP_TRIES 2000
 #define BUSY_MS 2000
 #define NAME_FORMAT "tasks-%013" PRId64 ".db"
@@ -54,15 +56,44 @@ static int open_db(const char *path, int flags, sqlite3 **db, struct err *e)
 	return 0;
 }
 
+static int64_t log_bytes(sqlite3 *db)
+{
+	struct stat st;
+
+	return stat(sqlite3_filename_wal(sqlite3_db_filename(db, "main")), &st) < 0 ? 0
+										    : st.st_size;
+}
+
+/* The store as it is at this moment, however much is written meanwhile: without this,
+ * sqlite begins afresh after each commit of others and comes to no end. What is written
+ * stays in the log as long, so the log bounds it. */
+static int hold(sqlite3 *from, const char *path, struct err *e)
+{
+	if (sqlite3_exec(from, "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL) !=
+		SQLITE_OK)
+		return fail(from, "copy the store to", path, e);
+	return 0;
+}
+
 static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct err *e)
 {
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	int64_t most = log_bytes(from) + LOG_MORE_MAX;
 	int code = SQLITE_OK;
 	int tries = 0;
 
 	if (!b)
 		return fail(to, "copy the store to", path, e);
+	if (most < LOG_MAX)
+		most = LOG_MAX;
 	while (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_LOCKED) {
+		if (log_bytes(from) > most) {
+			sqlite3_backup_finish(b);
+			return err_set(e, ERR_UNAVAILABLE,
+				"copy the store to %s: it is written faster than it is copied; it "
+				"is tried again within the hour",
+				path);
+		}
 		code = sqlite3_backup_step(b, STEP_PAGES);
 		if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
 			if (++tries > STEP_TRIES)
@@ -144,7 +175,7 @@ static int copy_to(const char *path, const char *part, struct err *e)
 	if (open_db(path, SQLITE_OPEN_READONLY, &from, e) < 0 ||
 		open_db(part, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &to, e) < 0)
 		return -1;
-	if (copy_pages(from, to, part, e) < 0)
+	if (hold(from, part, e) < 0 || copy_pages(from, to, part, e) < 0)
 		return -1;
 	/* Without a log beside it, so that it can be read where nothing can be written. */
 	return sqlite3_exec(to, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) == SQLITE_OK

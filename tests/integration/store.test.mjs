@@ -1,5 +1,5 @@
-// The store under what others do to it: locked by the sqlite3 program, its log cut off, its
-// files read-only, bytes of it flipped. Each is told, nothing is lost, nothing made anew.
+// The store under what others do to it: locked or read for long by the sqlite3 program, its
+// log cut off, its files read-only, bytes of it flipped. Each is told, nothing is lost, nothing made anew.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -10,17 +10,22 @@ import { deadline, makeRepository, patience, startStack, support } from '../supp
 
 const agentCommand = [support('scripted_agent'), '-e', JSON.stringify({ turns: [{ steps: [{ text: 'one\n' }, { write: { path: 'a.txt', text: 'a\n' } }, { commit: 'A' }] }] })];
 
-// The sqlite3 program with the store locked; stop() lets go.
-async function lock(file) {
+// The sqlite3 program in a transaction; what it resolves to ends both.
+async function hold(file, begin) {
   const child = spawn('sqlite3', [file], { stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.write('PRAGMA busy_timeout=5000;\nBEGIN IMMEDIATE;\nSELECT \'locked\';\n');
+  child.stdin.write(`PRAGMA busy_timeout=5000;\n${begin};\nSELECT 'held';\n`);
   let text = '';
-  while (!text.includes('locked')) text += String((await once(child.stdout, 'data'))[0]);
-  return async () => {
+  while (!text.includes('held')) text += String((await once(child.stdout, 'data'))[0]);
+  const end = async () => {
     child.stdin.end('COMMIT;\n');
     await once(child, 'exit');
   };
+  return Object.assign(end, { pid: child.pid });
 }
+const lock = (file) => hold(file, 'BEGIN IMMEDIATE');
+const said = (child, pattern, what) => deadline((async () => {
+  while (!pattern.test(child.log)) await once(child.stderr, 'data');
+})(), 60000 * patience, what);
 
 test('locked by another program: told, agents go on, nothing is lost', async () => {
   const stack = await startStack({ agentCommand });
@@ -40,9 +45,7 @@ test('locked by another program: told, agents go on, nothing is lost', async () 
     // While an agent works: what it says waits in its spool.
     const second = await create();
     const again = await lock(file);
-    await deadline((async () => {
-      while (!/not taken|not recorded/.test(stack.supervisor.log)) await once(stack.supervisor.stderr, 'data');
-    })(), 60000 * patience, 'a word about it');
+    await said(stack.supervisor, /not taken|not recorded/, 'a word about it');
     assert.match(stack.supervisor.log, /another program holds it locked/);
     await again();
     await stack.untilState(second, 'done');
@@ -57,6 +60,32 @@ test('locked by another program: told, agents go on, nothing is lost', async () 
     await held();
     await stack.startSupervisor();
     assert.equal((await stack.ask('agent.show', { agent: second })).state, 'done');
+  } finally {
+    assert.deepEqual(await stack.stop(), []);
+  }
+});
+
+test('read by another program all the time: told, nothing is lost, and its log is shortened by itself', async () => {
+  const stack = await startStack({ agentCommand: [support('scripted_agent'), '-e', JSON.stringify({ turns: [{ steps: [{ flood: { lines: 22000, size: 4000 } }, { text: 'end\n' }] }] })] });
+  try {
+    const file = path.join(stack.stateDir, 'tasks.db');
+    const repository = await makeRepository(stack.dir);
+    const end = await hold(file, 'BEGIN; SELECT count(*) FROM agents');
+    const [agent] = (await stack.ask('task.create', { repository, tasks: [{ title: 'talk' }], manager: false })).tasks[0].agents;
+    await stack.untilState(agent, 'done', 120000);
+    await said(stack.supervisor, /tasks\.db-wal\) has grown/, 'a word about it');
+    assert.match(stack.supervisor.log, new RegExp(`sqlite3 \\(pid ${end.pid}\\) keeps it`));
+    assert.ok((await stat(`${file}-wal`)).size > 56e6);
+    const { findings, store } = await stack.ask('health');
+    assert.equal(findings.find((f) => /tasks\.db-wal/.test(f.what))?.level, 'warning');
+    assert.ok(store.log_bytes > 56e6);
+
+    await end();
+    await said(stack.supervisor, /log is moved again/, 'the log to be moved');
+    assert.ok((await stat(`${file}-wal`)).size < 1e6);
+    assert.equal((await stack.ask('health')).findings.find((f) => /tasks\.db-wal/.test(f.what)), undefined);
+    const seqs = (await stack.events(agent)).map((e) => e.body.seq).filter((seq) => seq > 0);
+    assert.deepEqual(seqs, seqs.map((_, i) => i + 1));
   } finally {
     assert.deepEqual(await stack.stop(), []);
   }

@@ -1,7 +1,9 @@
 /* Copies of the store: made while it is written, checked, put in place of a damaged one. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include "supervisor/store_backup.h"
 
 static char folder[64], path[80], made[PATHS_MAX];
+static atomic_bool enough;
 
 static int make(void **state)
 {
@@ -92,6 +95,54 @@ static void a_copy_is_made_beside_an_open_store(void **state)
 	assert_non_null(s);
 	assert_int_equal(store_last_event(s), 1);
 	store_close(s);
+}
+
+#define BIG_EVENTS 60 /* of half a megabyte */
+
+static void *write_on(void *arg)
+{
+	struct store *s = arg;
+
+	while (!atomic_load(&enough)) {
+		add_event(s);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void a_copy_comes_to_an_end_while_all_is_written(void **state)
+{
+	struct err e = {0};
+	struct store *s = store_open(path, &e), *copy;
+	char *big = malloc(500001);
+	pthread_t writer;
+	int64_t id, before;
+
+	(void)state;
+	assert_non_null(s);
+	assert_non_null(big);
+	memset(big, 'x', 500000);
+	for (int i = 0; i < BIG_EVENTS; i++) {
+		assert_int_equal(store_begin(s, false, &e), 0);
+		assert_int_equal(
+			store_event_add(s, "system", 0, 0, "config", 1, big, 500000, &id, &e), 0);
+		assert_int_equal(store_commit(s, &e), 0);
+	}
+	before = add_event(s);
+	store_checkpoint(s);
+	atomic_store(&enough, false);
+	assert_int_equal(pthread_create(&writer, NULL, write_on, s), 0);
+	alarm(60);
+	assert_int_equal(store_backup(path, made, &e), 0);
+	alarm(0);
+	atomic_store(&enough, true);
+	pthread_join(writer, NULL);
+	copy = store_open(made, &e);
+	assert_non_null(copy);
+	assert_true(store_last_event(copy) >= before);
+	store_close(copy);
+	store_close(s);
+	free(big);
 }
 
 static void only_the_newest_copies_are_kept(void **state)
@@ -359,6 +410,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_copy_is_made_beside_an_open_store, make, tear),
+		cmocka_unit_test_setup_teardown(
+			a_copy_comes_to_an_end_while_all_is_written, make, tear),
 		cmocka_unit_test_setup_teardown(only_the_newest_copies_are_kept, make, tear),
 		cmocka_unit_test_setup_teardown(
 			the_newest_is_the_last_made_whatever_the_clock, make, tear),

@@ -486,6 +486,7 @@ static void test_checkpoint(void **state)
 {
 	const struct place *p = *state;
 	struct store *s = open_store(state);
+	struct store_log log;
 	struct err e;
 	int64_t id;
 	int i;
@@ -496,7 +497,9 @@ static void test_checkpoint(void **state)
 			store_event_add(s, "agent", 1, i, "output", 1, "{}", 2, &id, &e), 0);
 		assert_int_equal(store_commit(s, &e), 0);
 	}
-	assert_int_equal(store_checkpoint_file(p->path, &e), 0);
+	assert_int_equal(store_checkpoint_file(p->path, &log, &e), 0);
+	assert_in_range(log.pages, 200, 300);
+	assert_int_equal(log.moved, log.pages);
 	assert_int_equal(store_begin(s, false, &e), 0);
 	assert_int_equal(store_event_add(s, "agent", 1, i, "output", 1, "{}", 2, &id, &e), 0);
 	assert_int_equal(store_commit(s, &e), 0);
