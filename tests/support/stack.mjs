@@ -1,7 +1,7 @@
 // The real programs in a temporary home: supervisor, workers, webui, the practice
 // model, and what a test asks of them. Everything started here is ended by stop().
 import { spawn, execFile } from 'node:child_process';
-import { mkdtemp, mkdir, rm, writeFile, cp, readFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -39,6 +39,16 @@ export function deadline(promise, ms, what) {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// Milliseconds that a process was on a processor, all its threads together: what it costs,
+// whatever else the machine does meanwhile.
+export async function spentMs(pid) {
+  let ns = 0;
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    ns += Number((await readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')).split(' ')[0]);
+  }
+  return ns / 1e6;
 }
 
 export async function run(command, args, options = {}) {
