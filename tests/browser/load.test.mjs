@@ -2,6 +2,7 @@
 // in time over 1,000 transitions.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeRepository, patience, startStack, support } from '../support/stack.mjs';
@@ -11,6 +12,7 @@ const AGENTS = 500;
 const TALKING = 8;
 const WINDOW_MS = 4000;
 const TRANSITIONS = 1000;
+const CROWDED = 0.5;
 let stack, browser, page;
 
 // Each of them speaks five times in two seconds: 20 updates a second of all together.
@@ -68,17 +70,27 @@ test('500 agents, 20 updates a second: no task over 50 ms', async (t) => {
     window.scrollTo(0, 0);
     return { long, fps: Math.round((1000 * frames) / ms), changes };
   }, WINDOW_MS);
-  // Another program may take the processor for a while: one window without a long task
-  // shows that the page needs none.
-  let best;
-  for (let i = 0; i < 5 && !(best?.long.length === 0); i++) {
-    const now = await measure();
-    if (!best || now.long.length < best.long.length) best = now;
-    t.diagnostic(`long tasks: ${now.long.join(', ') || 'none'} ms; ${now.fps} frames/s, ${now.changes} changes while scrolling`);
+  for (let i = 0; i < 2; i++) {
+    const { long, fps, changes, tasks } = await traced(measure);
+    t.diagnostic(`longest tasks on the processor: ${tasks.slice(-3).map((one) => one.toFixed(1)).join(', ')} ms of ${tasks.length}; ` +
+      `by the clock over 50 ms: ${long.join(', ') || 'none'}; ${fps} frames/s, ${changes} changes while scrolling`);
+    assert.ok(changes > 20, 'the board lives meanwhile');
+    assert.ok(tasks.length > 200, 'tasks are seen');
+    assert.ok(tasks.at(-1) <= 50, `a task of ${tasks.at(-1)} ms`);
   }
-  assert.ok(best.changes > 20, 'the board lives meanwhile');
-  assert.deepEqual(best.long, []);
 });
+
+// The tasks of the page's main thread during something, by the time each was on a processor:
+// what other programs take of it does not count.
+async function traced(what) {
+  await browser.startTracing(page, { categories: ['toplevel'] });
+  const result = await what();
+  const { traceEvents } = JSON.parse(await browser.stopTracing());
+  const main = new Map();
+  for (const { name, pid, tid, args } of traceEvents) if (name === 'thread_name' && args.name === 'CrRendererMain') main.set(`${pid} ${tid}`, []);
+  for (const { name, pid, tid, tdur } of traceEvents) if (/RunTask$/.test(name) && tdur !== undefined) main.get(`${pid} ${tid}`)?.push(tdur / 1000);
+  return { ...result, tasks: [...main.values()].flat().sort((a, b) => a - b) };
+}
 
 test('the palette over 500 agents: a key takes less than a frame or two', async (t) => {
   await page.keyboard.press('Control+k');
@@ -106,9 +118,40 @@ test('the palette over 500 agents: a key takes less than a frame or two', async 
   await page.keyboard.press('Escape');
 });
 
-test('states are right in time: 1,000 transitions', async (t) => {
+// When the machine had no room: spans in which somebody waited for a processor most of the
+// time, as the kernel counts it.
+function startCrowding() {
+  const read = () => [Date.now(), Number(/^some .*total=(\d+)/.exec(readFileSync('/proc/pressure/cpu', 'utf8'))[1]) / 1000];
+  const spans = [];
+  let [then, waited] = read();
+  const timer = setInterval(() => {
+    const [now, sum] = read();
+    if (sum - waited > CROWDED * (now - then)) spans.push([then, now]);
+    [then, waited] = [now, sum];
+  }, 50);
+  return { spans, stop: () => clearInterval(timer) };
+}
+
+// How the state of one agent was shown, judged by the log. Both are lists of [state, at],
+// `before` the state at the beginning of both. Lateness of an event: until what was shown is
+// what the log says at that moment.
+function judge(before, told, seen) {
+  // Shown is what was told, in its order, less what was drawn over within a frame.
+  let next = 0;
+  for (const [state, at] of seen) {
+    while (next < told.length && !(told[next][0] === state && told[next][1] <= at + 1)) next++;
+    assert.ok(next < told.length, `${state} is shown at ${at} but not told after what was shown before: ${JSON.stringify({ told, seen })}`);
+    next++;
+  }
+  const stateAt = (list, at) => list.reduce((is, [state, when]) => (when <= at ? state : is), before);
+  const moments = [...told, ...seen].map(([, at]) => at).sort((a, b) => a - b);
+  return told.map(([, at]) => ({ at, late: (moments.find((moment) => moment >= at && stateAt(seen, moment) === stateAt(told, moment)) ?? Infinity) - at }));
+}
+
+test('states are right within 100 ms of the event, and in its order: 1,000 transitions', async (t) => {
   // Else the paused ones are far below, where nothing is drawn.
   await page.getByRole('region', { name: 'Queued', exact: true }).getByRole('button', { name: /Queued/ }).click();
+  const crowding = startCrowding();
   await page.evaluate(() => {
     window.shown = [];
     const look = () => {
@@ -137,6 +180,11 @@ test('states are right in time: 1,000 transitions', async (t) => {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }, [ids, TRANSITIONS]);
+  // What is shown at the end is what the store says.
+  for (const id of ids) {
+    const { state } = await stack.ask('agent.show', { agent: id });
+    await page.locator(`[data-agent="${id}"] [data-state="${state}"]`).waitFor();
+  }
   const events = [];
   for (let after_ = began; ;) {
     const { events: some, last } = await stack.ask('events.after', { after: after_, limit: 1000, kinds: ['state'] });
@@ -144,24 +192,21 @@ test('states are right in time: 1,000 transitions', async (t) => {
     events.push(...some.map((event) => ({ ...event, body: typeof event.body === 'string' ? JSON.parse(event.body) : event.body })));
     after_ = last;
   }
-  await page.waitForTimeout(500);
   const shown = await page.evaluate(() => window.shown);
-  const late = [];
-  for (const id of ids) {
-    const told = events.filter((event) => event.stream === 'agent' && event.subject === id);
-    const seen = shown.filter(([agent]) => agent === id);
-    // What is drawn in one frame shows only the last of several: a state counts as shown
-    // when it or a later one is.
-    let at = 0;
-    told.forEach((event, i) => {
-      while (at < seen.length && seen[at][2] < event.body.at - 1) at++;
-      const first = seen.slice(at).find(([, state]) => told.slice(i).some((later) => later.body.state === state));
-      if (first) late.push(Math.max(0, first[2] - event.body.at));
-    });
-    assert.equal(seen.at(-1)?.[1], told.at(-1)?.body.state ?? seen.at(-1)?.[1], `agent ${id} ends right`);
-  }
-  late.sort((a, b) => a - b);
-  const of = (share) => late[Math.min(late.length - 1, Math.floor(late.length * share))];
-  t.diagnostic(`${events.length} transitions told, ${late.length} judged: p50 ${of(0.5)} ms, p95 ${of(0.95)} ms, p99 ${of(0.99)} ms, most ${late.at(-1)} ms`);
-  assert.ok(of(0.5) <= 100, `p50 ${of(0.5)} ms`);
+  crowding.stop();
+  const all = ids.flatMap((id) => {
+    const told = events.filter((event) => event.stream === 'agent' && event.subject === id).map(({ body }) => [body.state, body.at]);
+    const [[, before], ...seen] = shown.filter(([agent]) => agent === id);
+    return judge(before, told, seen.map(([, state, at]) => [state, at]));
+  });
+  // Where programs queue for a processor nobody can be in time: what that touches is left out.
+  const { spans } = crowding;
+  const judged = all.filter(({ at, late }) => !spans.some(([from, to]) => from <= at + late && to >= at)).map(({ late }) => late).sort((a, b) => a - b);
+  const of = (share) => judged[Math.min(judged.length - 1, Math.floor(judged.length * share))];
+  t.diagnostic(`${all.length} transitions told, ${judged.length} judged (the machine had no room for ` +
+    `${spans.reduce((sum, [from, to]) => sum + to - from, 0)} ms): p50 ${of(0.5)} ms, p95 ${of(0.95)} ms, p99 ${of(0.99)} ms, most ${judged.at(-1)} ms`);
+  assert.ok(all.length > TRANSITIONS / 2, `${all.length} transitions`);
+  assert.ok(judged.every((late) => Number.isFinite(late)), 'each was shown');
+  if (judged.length < all.length / 4) return t.skip('the machine had no room to tell');
+  assert.ok(of(0.99) <= 100, `p99 ${of(0.99)} ms`);
 });
