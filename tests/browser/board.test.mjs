@@ -95,7 +95,9 @@ test('the board: sections in order, each agent in its own, with what it did', as
     await written.getByText(text, { exact: true }).first().waitFor();
   }
   await row(talking).getByText('the last line that was said').waitFor();
-  await row(asking).getByText('Run rm -r build').waitFor();
+  await row(asking).getByText('Asks: Run rm -r build', { exact: true }).waitFor();
+  // What happened before the page was opened is in the small lines of activity.
+  for (const id of [asking, talking, writing]) await row(id).locator('.spark path:not([d=""])').waitFor({ state: 'attached' });
   assert.match(await row(asking).locator('.row-age').innerText(), /^\d+[smhd]$/);
 });
 

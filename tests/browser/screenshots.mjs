@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { makeRepository, root, startPracticeModel, startStack, support } from '../support/stack.mjs';
+import { git, makeRepository, root, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { openBrowser } from './browser.mjs';
 
 const folder = path.resolve(process.argv[2] ?? path.join(root, 'docs/screenshots'));
@@ -144,7 +144,10 @@ async function repositoryOf(dir) {
     const full = path.join(file.parentPath ?? file.path, file.name);
     if (!full.includes('__pycache__')) files[path.relative(sample, full)] = await readFile(full, 'utf8');
   }
-  return await makeRepository(dir, files, 'textkit');
+  const work = await makeRepository(dir, files, 'textkit');
+  // One that takes pushes, as a server's does.
+  await git(dir, 'clone', '-q', '--bare', work, path.join(dir, 'textkit.git'));
+  return path.join(dir, 'textkit.git');
 }
 
 async function scene(stack) {

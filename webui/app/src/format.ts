@@ -1,4 +1,5 @@
 // Numbers, times and names for people.
+import { plainLine } from './clean';
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const plainNumber = new Intl.NumberFormat('en');
@@ -52,6 +53,14 @@ export function plural(n: number, one: string, many = `${one}s`): string {
 
 // Reasons come as "the key was refused".
 export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+// A reason as the page tells it: the ids for the command line that follow a question are left
+// out, as there are buttons for them.
+export const reasonOf = ({ reason }: { reason: string }): string =>
+  sentence(plainLine(reason).replace(/^(asks: .*) \(permission [^()]*\)$/, '$1'));
+
+// What is told of an agent that has ended without a word.
+export const changedOf = ({ files }: { files: number }): string => (files ? `${plural(files, 'file')} changed` : 'nothing was said');
 
 // "https://github.com/owner/name.git" and "git@host:owner/name" → "owner/name".
 export function repositoryName(url: string): string {

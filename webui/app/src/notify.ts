@@ -2,6 +2,7 @@
 // for a person who asked for them.
 import { effect, signal } from '@preact/signals';
 import { plainLine } from './clean';
+import { reasonOf } from './format';
 import { keep, kept } from './kept';
 import { navigate } from './router';
 import { onState, waiting } from './store';
@@ -28,7 +29,7 @@ function tell(was: Agent, is: Agent): void {
   if (!word || was.state === is.state || !notifying.value || !leads()) return;
   if (!document.hidden && is.state !== 'waiting') return;
   const said = new Notification(`#${is.id} ${word}`, {
-    body: [plainLine(is.title), plainLine(is.reason)].filter(Boolean).join('\n').slice(0, 300),
+    body: [plainLine(is.title), reasonOf(is)].filter(Boolean).join('\n').slice(0, 300),
     tag: `100x-${is.id}`,
   });
   said.onclick = () => {

@@ -1,10 +1,14 @@
 // How busy an agent was of late: events counted in buckets, drawn as a small line.
+import { signal } from '@preact/signals';
+
 export const BUCKETS = 30;
 export const BUCKET_MS = 10000;
 const WIDTH = 72;
 const HEIGHT = 18;
 
 export class Pulse {
+  // Rises when the past is filled in; what comes live is drawn with the next second.
+  readonly filled = signal(0);
   private readonly counts = new Uint32Array(BUCKETS);
   // The number of the newest bucket.
   private newest = 0;

@@ -126,7 +126,14 @@ export async function loadAgents(): Promise<void> {
 export async function loadPulses(): Promise<void> {
   try {
     const { events } = await api.activity({ kinds: 'state,usage,commit,test', limit: 200 });
-    for (const { stream, subject, at } of events) if (stream === 'agent' && at) entries.get(subject)?.pulse.add(at);
+    batch(() => {
+      for (const { stream, subject, at } of events) {
+        const pulse = stream === 'agent' && at ? entries.get(subject)?.pulse : undefined;
+        if (!pulse || !at) continue;
+        pulse.add(at);
+        pulse.filled.value++;
+      }
+    });
   } catch {
     // then they do
   }

@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { act, tell } from '../actions';
 import { select, selected } from '../board';
 import { plainLine } from '../clean';
-import { count, dateTime, dollars, exactDollars, pullRequestName, repositoryName, sentence } from '../format';
+import { changedOf, count, dateTime, dollars, exactDollars, pullRequestName, reasonOf, repositoryName } from '../format';
 import { Link } from '../router';
 import { enteredAt, type Entry, type Progress } from '../store';
 import type { Agent } from '../types';
@@ -17,7 +17,7 @@ import { StateBadge } from './State';
 const LIVE: readonly Agent['state'][] = ['starting', 'working', 'finishing'];
 
 function lineOf(agent: Agent): string {
-  const reason = sentence(plainLine(agent.reason));
+  const reason = reasonOf(agent);
   if (reason && ['waiting', 'failed', 'paused'].includes(agent.state)) return reason;
   return plainLine(agent.progress) || reason;
 }
@@ -78,7 +78,7 @@ export function AgentRow({ entry }: { entry: Entry }) {
             <span class="mono">{plainLine(agent.branch)}</span>
           </span>
         </div>
-        {(said || !live) && <Said said={said} tail={entry.tail} idle={IDLE[agent.state] ?? 'nothing was said'} />}
+        {(said || !live) && <Said said={said} tail={entry.tail} idle={IDLE[agent.state] ?? changedOf(agent)} />}
         {live && <Tail tail={entry.tail} progress={entry.progress} />}
       </div>
       <div class="row-acts">

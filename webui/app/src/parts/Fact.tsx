@@ -1,7 +1,7 @@
 // One thing that happened, in the log: a tool call, a commit, a test, a message …
 import type { ComponentChildren } from 'preact';
 import { plain, plainLine } from '../clean';
-import { clock, shortDuration } from '../format';
+import { clock, reasonOf, shortDuration } from '../format';
 import { list, number, text, type Body, type Event } from '../types';
 import { Patch } from './Diff';
 import { ExternalLink } from './ExternalLink';
@@ -196,7 +196,7 @@ const KINDS: Record<string, (body: Body, at: number) => ComponentChildren> = {
     return (
       <Frame label="state" tone={tone} at={at}>
         {plainLine(state)}
-        {text(body['reason']) && `: ${said(body, 'reason')}`}
+        {text(body['reason']) && ` – ${reasonOf({ reason: text(body['reason']) })}`}
       </Frame>
     );
   },

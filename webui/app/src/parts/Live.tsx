@@ -13,7 +13,10 @@ export function Age({ since }: { since: ReadonlySignal<number> }) {
 }
 
 export function Spark({ pulse, live }: { pulse: Pulse; live: boolean }) {
-  const path = useComputed(() => pulse.path(now.value));
+  const path = useComputed(() => {
+    void pulse.filled.value;
+    return pulse.path(now.value);
+  });
   return (
     <svg class={live ? 'spark spark-live' : 'spark'} viewBox="0 0 72 18" width="72" height="18" aria-hidden="true" focusable="false">
       <path d={path} />

@@ -19,6 +19,8 @@ function Question({ agent, event }: { agent: number; event: Event }) {
       setBusy(false);
     }
   };
+  // The least that lets it go on.
+  const main = list(body['options']).findIndex((option) => text(option['kind']).startsWith('allow'));
   return (
     <section class="question" aria-label="The agent asks">
       <h2>
@@ -26,13 +28,12 @@ function Question({ agent, event }: { agent: number; event: Event }) {
       </h2>
       {text(body['text']) && <pre class="question-text">{plain(text(body['text']))}</pre>}
       <div class="question-options">
-        {list(body['options']).map((option) => {
-          const kind = text(option['kind']);
+        {list(body['options']).map((option, i) => {
           return (
             <button
               key={text(option['id'])}
               type="button"
-              class={kind.startsWith('allow') ? 'button button-main' : 'button'}
+              class={i === main ? 'button button-main' : 'button'}
               disabled={busy}
               onClick={() => void answer(text(option['id']))}
             >

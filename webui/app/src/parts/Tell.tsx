@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { send, telling } from '../actions';
 import { api } from '../api';
 import { plainLine } from '../clean';
-import { plural, sentence } from '../format';
+import { plural, reasonOf } from '../format';
 import { agentRow } from '../store';
 import { text, type Event } from '../types';
 import { Dialog } from './Dialog';
@@ -57,7 +57,7 @@ function Inside({ ids }: { ids: readonly number[] }) {
     setBusy(false);
     if (good) close();
   };
-  const reason = agent ? sentence(plainLine(agent.reason)) : '';
+  const reason = agent ? reasonOf(agent) : '';
   return (
     <Dialog title="Message" class="tell" onClose={close}>
       <h2>{agent ? plainLine(agent.title) || `Agent ${agent.id}` : `Message to ${plural(ids.length, 'agent')}`}</h2>

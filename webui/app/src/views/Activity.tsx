@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type ApiError } from '../api';
 import { plainLine } from '../clean';
 import { now } from '../clock';
-import { age, count, dateTime, dollars, pullRequestName, sentence } from '../format';
+import { age, count, dateTime, dollars, pullRequestName, reasonOf, sentence } from '../format';
 import { ExternalLink } from '../parts/ExternalLink';
 import { StateIcon, STATE_WORDS } from '../parts/State';
 import { Link, navigate, query } from '../router';
@@ -48,7 +48,7 @@ function tell({ kind, body }: Event): Told {
     case 'state':
       return {
         mark: isState(body['state']) ? STATE_WORDS[body['state']] : line('state'),
-        text: sentence(line('reason')),
+        text: reasonOf({ reason: text(body['reason']) }),
         bad: body['state'] === 'failed',
       };
     case 'created':
@@ -90,7 +90,7 @@ function tell({ kind, body }: Event): Told {
         text: `${line('role')} · ${line('model')} · ${count(number(body['tokens_in']))} in, ${count(number(body['tokens_out']))} out`,
       };
     case 'trouble':
-      return { mark: line('what') || 'Trouble', text: [line('reason'), line('hint')].filter(Boolean).join(' '), bad: true };
+      return { mark: sentence(line('what')) || 'Trouble', text: [line('reason'), line('hint')].filter(Boolean).join(' – '), bad: true };
     case 'worker':
       return { mark: `Worker ${line('phase')}`, text: [`pid ${number(body['pid'])}`, line('signal'), line('reason')].filter(Boolean).join(', ') };
     case 'config':

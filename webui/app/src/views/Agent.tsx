@@ -5,7 +5,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import { now } from '../clock';
 import { plainLine } from '../clean';
 import { hasEnded } from '../deeds';
-import { age, count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, repositoryName, sentence } from '../format';
+import { age, count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, reasonOf, repositoryName } from '../format';
 import { useKeys } from '../keys';
 import { Changed } from '../parts/Changed';
 import { Composer } from '../parts/Composer';
@@ -141,7 +141,7 @@ function StateAge({ at }: { at: number | undefined }) {
 }
 
 function Head({ agent, watch }: { agent: Agent; watch: Watch }) {
-  const reason = sentence(plainLine(agent.reason));
+  const reason = reasonOf(agent);
   const progress = watch.progress.value;
   const said = plainLine(agent.progress);
   return (

@@ -179,7 +179,7 @@ export function CostsView() {
               </div>
             ))}
           </div>
-          {all?.unpriced && <p class="hint">A “+” marks sums in which calls of models without a known price are left out.</p>}
+          {all?.unpriced && <p class="hint cost-note">A “+” marks sums in which calls of models without a known price are left out.</p>}
         </>
       )}
     </div>

@@ -66,7 +66,7 @@ function Processes({ rows, cpu }: { rows: readonly ProcessRow[]; cpu: Map<number
         <thead>
           <tr>
             <th scope="col">Process</th>
-            <th scope="col">Pid</th>
+            <th scope="col">PID</th>
             <th scope="col">Memory</th>
             <th scope="col">CPU now</th>
             <th scope="col">CPU time</th>

@@ -6,7 +6,7 @@ import { api, ApiError } from '../api';
 import { now } from '../clock';
 import { plain, plainLine } from '../clean';
 import { hasEnded } from '../deeds';
-import { count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, repositoryName, sentence } from '../format';
+import { changedOf, count, dateTime, dollars, duration, exactDollars, plural, pullRequestName, reasonOf, repositoryName } from '../format';
 import { useKeys } from '../keys';
 import { DiffFile } from '../parts/Diff';
 import { ExternalLink } from '../parts/ExternalLink';
@@ -67,7 +67,7 @@ function Card({ agent, best, winner, judgement, busy, onPick, onUnpick }: CardPr
         {won && <span class="rival-mark">★ winner</span>}
         {agent.archived && <span class="archived">archived</span>}
       </div>
-      <p class="rival-said">{plainLine(agent.progress) || sentence(plainLine(agent.reason)) || plainLine(agent.last_line ?? '') || <span class="none">nothing to tell yet</span>}</p>
+      <p class="rival-said">{plainLine(agent.progress) || reasonOf(agent) || plainLine(agent.last_line ?? '') || <span class="none">{hasEnded(agent) ? changedOf(agent) : 'nothing to tell yet'}</span>}</p>
       <dl class="rival-figures">
         <div>
           <dt>Tests</dt>
