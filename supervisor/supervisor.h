@@ -93,6 +93,9 @@ void supervisor_exited(struct supervisor *s, struct member *m);
 /* The disk refused: told in the log, now and then. */
 void supervisor_refused(struct supervisor *s, const char *what, const struct err *e);
 
+/* Looks at the disk after first_ms, then now and then while anybody works. */
+void supervisor_watch_disk(struct supervisor *s, int64_t first_ms);
+
 /* Carries out agent_todo's actions, after they are committed. */
 void supervisor_act(struct supervisor *s, struct member *m, unsigned todo);
 
