@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "shared/json.h"
-#include "shared/segment.h"
+#include "shared/segment_join.h"
 #include "supervisor/store_sql.h"
 
 int64_t store_last_event(struct store *s)
@@ -19,21 +19,28 @@ int64_t store_last_event(struct store *s)
 	return id;
 }
 
-struct found {
-	int64_t id, subject;
-	const char *stream, *kind, *body;
-	size_t kind_len, body_len;
-};
-
-/* Both sources, each one event ahead. */
+/* Both sources: the rows, and the segments named by refs. */
 struct reader {
 	struct store *s;
-	sqlite3_stmt *rows, *refs; /* refs NULL: nothing packed is wanted */
-	struct segment_merge packed;
-	bool row_known;
-	int row; /* as of store_step */
-	bool took_row, took_both;
+	sqlite3_stmt *rows, *refs;
+	struct segment_join join;
 };
+
+static int next_row(void *arg, struct joined_event *row, struct err *e)
+{
+	struct reader *r = arg;
+	int got = store_step(r->s, r->rows, e);
+
+	if (got == 1)
+		*row = (struct joined_event){.id = sqlite3_column_int64(r->rows, 0),
+			.stream = (const char *)sqlite3_column_text(r->rows, 1),
+			.subject = sqlite3_column_int64(r->rows, 2),
+			.kind = (const char *)sqlite3_column_text(r->rows, 3),
+			.kind_len = (size_t)sqlite3_column_bytes(r->rows, 3),
+			.body = (const char *)sqlite3_column_text(r->rows, 4),
+			.body_len = (size_t)sqlite3_column_bytes(r->rows, 4)};
+	return got;
+}
 
 static int next_ref(void *arg, struct segment_ref *ref, struct err *e)
 {
@@ -84,7 +91,9 @@ static int reader_open(struct reader *r, struct store *s, int64_t after, int64_t
 
 	memset(r, 0, sizeof(*r));
 	r->s = s;
-	segment_merge_init(&r->packed, &source, after, INT64_MAX, false);
+	r->join = (struct segment_join){
+		.next_row = next_row, .arg = r, .packed = wants_packed(kinds)};
+	segment_merge_init(&r->join.segments, &source, after, INT64_MAX, false);
 	r->rows = agent ? store_query(s, e,
 				  "SELECT id,stream,subject,kind,body FROM events WHERE "
 				  "stream='agent'"
@@ -95,7 +104,7 @@ static int reader_open(struct reader *r, struct store *s, int64_t after, int64_t
 				  "id>? ORDER BY id"
 				  " LIMIT ?",
 				  "ii", after, (int64_t)STORE_SCAN_MAX);
-	if (r->rows && wants_packed(kinds)) {
+	if (r->rows && r->join.packed) {
 		r->refs = agent ? store_query(s, e,
 					  "SELECT id,agent_id,first_id,last_id FROM segments"
 					  " WHERE agent_id=? AND last_id>? ORDER BY last_id",
@@ -112,55 +121,11 @@ static int reader_open(struct reader *r, struct store *s, int64_t after, int64_t
 
 static void reader_close(struct reader *r)
 {
-	segment_merge_clear(&r->packed);
+	segment_merge_clear(&r->join.segments);
 	if (r->rows)
 		sqlite3_reset(r->rows);
 	if (r->refs)
 		sqlite3_reset(r->refs);
-}
-
-/* The next of both, by id: 1, 0 at the end, -1. */
-static int reader_peek(struct reader *r, struct found *f, struct err *e)
-{
-	const struct segment_event *ev;
-	int64_t agent;
-	int packed;
-
-	if (!r->row_known) {
-		r->row = store_step(r->s, r->rows, e);
-		r->row_known = true;
-	}
-	packed = r->refs ? segment_merge_peek(&r->packed, &agent, &ev, e) : 0;
-	if (r->row < 0 || packed < 0)
-		return -1;
-	/* What is both packed and, shortened, a row, is taken once. */
-	r->took_row = r->row == 1 && !(packed == 1 && ev->id <= sqlite3_column_int64(r->rows, 0));
-	r->took_both = !r->took_row && r->row == 1 && ev->id == sqlite3_column_int64(r->rows, 0);
-	if (r->took_row)
-		*f = (struct found){.id = sqlite3_column_int64(r->rows, 0),
-			.stream = (const char *)sqlite3_column_text(r->rows, 1),
-			.subject = sqlite3_column_int64(r->rows, 2),
-			.kind = (const char *)sqlite3_column_text(r->rows, 3),
-			.kind_len = (size_t)sqlite3_column_bytes(r->rows, 3),
-			.body = (const char *)sqlite3_column_text(r->rows, 4),
-			.body_len = (size_t)sqlite3_column_bytes(r->rows, 4)};
-	else if (packed == 1)
-		*f = (struct found){.id = ev->id,
-			.stream = "agent",
-			.subject = agent,
-			.kind = ev->kind,
-			.kind_len = ev->kind_len,
-			.body = ev->body,
-			.body_len = ev->body_len};
-	return r->took_row || packed == 1;
-}
-
-static void reader_take(struct reader *r)
-{
-	if (r->took_row || r->took_both)
-		r->row_known = false;
-	if (!r->took_row)
-		segment_merge_take(&r->packed);
 }
 
 cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_t kinds, int limit,
@@ -170,13 +135,13 @@ cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_
 	int got, seen = 0, n = 0;
 	enum event_kind kind;
 	struct reader r;
-	struct found f;
+	struct joined_event f;
 	size_t bytes = 0;
 
 	*last = after;
 	got = reader_open(&r, s, after, agent, kinds, e) < 0 ? -1 : 1;
 	while (got == 1 && n < limit && seen < STORE_SCAN_MAX &&
-		(got = reader_peek(&r, &f, e)) == 1) {
+		(got = segment_join_peek(&r.join, &f, e)) == 1) {
 		kind = event_kind_parse(f.kind, f.kind_len);
 		if (!kinds || (kind != EVENT_UNKNOWN && (kinds & (1u << kind)))) {
 			if (n > 0 && bytes + f.body_len + 128 > STORE_ANSWER_MAX)
@@ -193,7 +158,7 @@ cJSON *store_events_after(struct store *s, int64_t after, int64_t agent, uint32_
 		}
 		*last = f.id;
 		seen++;
-		reader_take(&r);
+		segment_join_take(&r.join);
 	}
 	reader_close(&r);
 	/* Nothing was left out: the position moves to the newest event of all. */

@@ -3,18 +3,33 @@
 #include <string.h>
 
 #include "shared/jsonscan.h"
-#include "shared/segment.h"
+#include "shared/segment_join.h"
 #include "webui/store_output.h"
 
-/* Both sources, each one event ahead. */
+/* Both sources: the rows, and the segments named by refs. */
 struct reader {
 	struct store *s;
 	const struct store_range *range;
-	sqlite3_stmt *rows, *refs; /* refs NULL: nothing packed is wanted */
-	struct segment_merge packed;
-	bool row_known, took_row, took_both;
-	int row; /* as of store_next */
+	sqlite3_stmt *rows, *refs;
+	struct segment_join join;
 };
+
+static int next_row(void *arg, struct joined_event *row, struct err *e)
+{
+	struct reader *r = arg;
+	int got = store_next(r->s, r->rows, e);
+
+	if (got == 1)
+		*row = (struct joined_event){.id = sqlite3_column_int64(r->rows, 0),
+			.stream = (const char *)sqlite3_column_text(r->rows, 1),
+			.subject = sqlite3_column_int64(r->rows, 2),
+			.kind = (const char *)sqlite3_column_text(r->rows, 3),
+			.kind_len = (size_t)sqlite3_column_bytes(r->rows, 3),
+			.body = (const char *)sqlite3_column_text(r->rows, 4),
+			.body_len = (size_t)sqlite3_column_bytes(r->rows, 4),
+			.at = sqlite3_column_int64(r->rows, 5)};
+	return got;
+}
 
 static int next_ref(void *arg, struct segment_ref *ref, struct err *e)
 {
@@ -47,13 +62,15 @@ static struct segment *load(void *arg, const struct segment_ref *ref, struct err
 	return found;
 }
 
-static bool in_words(const struct words *w, const char *word)
+static bool wanted(void *arg, const struct segment_event *ev)
 {
-	for (int i = 0; i < w->count; i++) {
-		if (strcmp(w->word[i], word) == 0)
+	const struct words *kinds = &((struct reader *)arg)->range->kinds;
+
+	for (int i = 0; i < kinds->count; i++) {
+		if (strcmp(kinds->word[i], ev->kind) == 0)
 			return true;
 	}
-	return w->count == 0;
+	return kinds->count == 0;
 }
 
 static bool wants_packed(const struct words *kinds)
@@ -74,7 +91,11 @@ static int reader_open(struct reader *r, struct store *s, const struct store_ran
 	memset(r, 0, sizeof *r);
 	r->s = s;
 	r->range = range;
-	segment_merge_init(&r->packed, &source, range->after, highest, range->newest);
+	r->join = (struct segment_join){.next_row = next_row,
+		.wanted = wanted,
+		.arg = r,
+		.packed = wants_packed(&range->kinds)};
+	segment_merge_init(&r->join.segments, &source, range->after, highest, range->newest);
 	snprintf(sql, sizeof sql,
 		"SELECT id, stream, subject, kind, body, at FROM events "
 		"WHERE id > ? AND id <= ?%s%s ORDER BY id %s LIMIT ?",
@@ -88,7 +109,7 @@ static int reader_open(struct reader *r, struct store *s, const struct store_ran
 	store_bind_words(r->rows, range->agent ? 4 : 3, &range->kinds);
 	sqlite3_bind_int(r->rows, sqlite3_bind_parameter_count(r->rows),
 		range->limit < 0 ? -1 : range->limit + 1);
-	if (!wants_packed(&range->kinds))
+	if (!r->join.packed)
 		return 0;
 	snprintf(sql, sizeof sql,
 		"SELECT id, agent_id, first_id, last_id FROM segments "
@@ -104,67 +125,25 @@ static int reader_open(struct reader *r, struct store *s, const struct store_ran
 
 static void reader_close(struct reader *r)
 {
-	segment_merge_clear(&r->packed);
+	segment_merge_clear(&r->join.segments);
 	sqlite3_finalize(r->rows);
 	sqlite3_finalize(r->refs);
 }
 
-/* The next packed event of a kind that is wanted: 1, 0 at the end, -1. */
-static int peek_packed(
-	struct reader *r, int64_t *agent, const struct segment_event **ev, struct err *e)
-{
-	int got;
-
-	while ((got = segment_merge_peek(&r->packed, agent, ev, e)) == 1 &&
-		!in_words(&r->range->kinds, (*ev)->kind))
-		segment_merge_take(&r->packed);
-	return got;
-}
-
-/* The next of both in the range's order: 1, 0 at the end, -1. */
 static int reader_peek(struct reader *r, struct store_event *out, struct err *e)
 {
-	const struct segment_event *ev = NULL;
-	int64_t agent = 0;
-	int packed;
+	struct joined_event ev;
+	int got = segment_join_peek(&r->join, &ev, e);
 
-	if (!r->row_known) {
-		r->row = store_next(r->s, r->rows, e);
-		r->row_known = true;
-	}
-	packed = r->refs ? peek_packed(r, &agent, &ev, e) : 0;
-	if (r->row < 0 || packed < 0)
-		return -1;
-	/* What is both packed and, shortened, a row, is taken once. */
-	r->took_both = r->row == 1 && packed == 1 && ev->id == sqlite3_column_int64(r->rows, 0);
-	r->took_row =
-		r->row == 1 && !r->took_both &&
-		(packed == 0 || (ev->id > sqlite3_column_int64(r->rows, 0)) != r->range->newest);
-	if (r->took_row)
-		*out = (struct store_event){.id = sqlite3_column_int64(r->rows, 0),
-			.stream = (const char *)sqlite3_column_text(r->rows, 1),
-			.subject = sqlite3_column_int64(r->rows, 2),
-			.kind = (const char *)sqlite3_column_text(r->rows, 3),
-			.body = (const char *)sqlite3_column_text(r->rows, 4),
-			.body_len = (size_t)sqlite3_column_bytes(r->rows, 4),
-			.at = sqlite3_column_int64(r->rows, 5)};
-	else if (packed == 1)
-		*out = (struct store_event){.id = ev->id,
-			.stream = "agent",
-			.subject = agent,
-			.kind = ev->kind,
-			.body = ev->body,
-			.body_len = ev->body_len,
-			.at = ev->at};
-	return r->took_row || packed == 1;
-}
-
-static void reader_take(struct reader *r)
-{
-	if (r->took_row || r->took_both)
-		r->row_known = false;
-	if (!r->took_row)
-		segment_merge_take(&r->packed);
+	if (got == 1)
+		*out = (struct store_event){.id = ev.id,
+			.stream = ev.stream,
+			.subject = ev.subject,
+			.kind = ev.kind,
+			.body = ev.body,
+			.body_len = ev.body_len,
+			.at = ev.at};
+	return got;
 }
 
 /* Highest id ever given out, within the snapshot. */
@@ -209,7 +188,7 @@ int store_events(struct store *s, const struct store_range *range, store_event_c
 		cb(arg, &ev);
 		count++;
 		bytes += ev.body_len;
-		reader_take(&r);
+		segment_join_take(&r.join);
 	}
 	reader_close(&r);
 	store_snapshot_end(s);
@@ -238,7 +217,7 @@ int store_outputs(struct store *s, int64_t agent, int64_t from, int64_t to, int 
 		}
 		if (!cb(arg, &o))
 			break;
-		reader_take(&r);
+		segment_join_take(&r.join);
 	}
 	reader_close(&r);
 	store_snapshot_end(s);

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "shared/cleanup.h"
-#include "shared/segment.h"
+#include "shared/segment_join.h"
 
 #define AGENTS 7
 #define EVENTS 3000
@@ -187,6 +187,76 @@ static void test_merged(void **state)
 	world_free(w);
 }
 
+/* Rows beside the packed events: before, between and behind them, and one short of its
+ * body, with the id of a packed one. */
+struct rows {
+	const struct joined_event *rows;
+	int n, at, step;
+};
+struct joining {
+	struct rows rows;
+	int64_t not_wanted;
+};
+
+static int next_row(void *arg, struct joined_event *row, struct err *e)
+{
+	struct rows *r = &((struct joining *)arg)->rows;
+
+	(void)e;
+	if (r->at < 0 || r->at >= r->n)
+		return 0;
+	*row = r->rows[r->at];
+	r->at += r->step;
+	return 1;
+}
+
+static bool not_that_one(void *arg, const struct segment_event *ev)
+{
+	return ev->id != ((struct joining *)arg)->not_wanted;
+}
+
+static void test_joined(void **state)
+{
+	struct world *w = world_new(7);
+	struct segment_source source = {.next = next_ref, .load = load, .arg = w};
+	int64_t first = w->rows[0].id, both = w->rows[EVENTS / 2].id, last = w->rows[EVENTS - 1].id;
+	const struct joined_event rows[] = {{.id = first - 1, .body = "row"},
+		{.id = both, .body = "short"}, {.id = last + 1, .body = "row"}};
+	int64_t at, missing = w->rows[3].id;
+	struct joined_event ev;
+	struct err e;
+
+	(void)state;
+	for (int falling = 0; falling < 2; falling++) {
+		struct joining with = {.rows = {.rows = rows,
+					       .n = 3,
+					       .at = falling ? 2 : 0,
+					       .step = falling ? -1 : 1},
+			.not_wanted = missing};
+		struct segment_join j = {
+			.next_row = next_row, .wanted = not_that_one, .arg = &with, .packed = true};
+		int count = 0, whole = 0, plain = 0;
+
+		sort(w, INT64_MIN, INT64_MAX, falling);
+		segment_merge_init(&j.segments, &source, INT64_MIN, INT64_MAX, falling);
+		at = falling ? INT64_MAX : INT64_MIN;
+		while (segment_join_peek(&j, &ev, &e) == 1) {
+			assert_true(falling ? ev.id < at : ev.id > at);
+			assert_int_not_equal(ev.id, missing);
+			whole += ev.id == both && strcmp(ev.body, "short") != 0;
+			plain += strcmp(ev.body, "row") == 0;
+			at = ev.id;
+			count++;
+			segment_join_take(&j);
+		}
+		assert_int_equal(count, EVENTS - 1 + 2);
+		assert_int_equal(whole, 1);
+		assert_int_equal(plain, 2);
+		segment_merge_clear(&j.segments);
+	}
+	world_free(w);
+}
+
 static void test_bounds(void **state)
 {
 	_cleanup_free_ char *big = malloc(EVENT_BODY_MAX + 1);
@@ -256,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_kinds),
