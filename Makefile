@@ -34,7 +34,7 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lnng -lcivetweb -lpthread -lm
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
 library = $(filter-out $(B)/$(1)/main.o,$(call objects,$(1)))
 
-PROGRAMS := $(B)/100x $(B)/100x-supervisor $(B)/100x-worker $(B)/100x-webui
+PROGRAMS := $(B)/100x $(B)/100x-supervisor $(B)/100x-worker $(B)/100x-webui $(B)/100x-guard
 SUPPORT := $(patsubst tests/support/%.c,$(B)/tests/%,$(wildcard tests/support/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 UNITS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
@@ -79,6 +79,9 @@ $(B)/100x-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libshared.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
 $(B)/100x-webui: $(B)/webui/main.o $(B)/libwebui.a $(B)/libshared.a
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
+# With the C library alone: it starts in a tenth of the worker's time.
+$(B)/100x-guard: $(patsubst %.c,$(B)/%.o,$(wildcard worker/guard/*.c)) $(B)/libshared.a
+	$(CC) $(LINK) -o $@ $^
 $(B)/tests/%: $(B)/tests/support/%.o $(B)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(LINK) -o $@ $^ $(LIBS)
@@ -133,7 +136,7 @@ build/fuzz/$(1): $(F)/tests/fuzz/fuzz_$(1).o $(F)/shared.a \
 endef
 $(foreach f,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)),$(eval $(call fuzz,$(f))))
 
-check: units
+check: units $(B)/100x-guard
 	@set -e; for t in $(UNITS); do $$t; done
 
 lint:

@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -231,10 +232,12 @@ static int stdio_open(struct stdio *s, const struct child_spec *spec)
 	return 0;
 }
 
-/* argv, behind setpriv if the child shall die with us. NULL: too many. */
-static char **build_argv(const struct child_spec *spec)
+/* argv, behind the guard or setpriv if the child shall die with us. NULL: too many. */
+static char **build_argv(const struct child_spec *spec, const char *us)
 {
-	static const char *const prefix[] = {SETPRIV, "--pdeathsig", "KILL", "--"};
+	static const char *const with_us[] = {SETPRIV, "--pdeathsig", "KILL", "--"};
+	const char *const guarded[] = {spec->guard, spec->pid_namespace, us};
+	const char *const *prefix = spec->guard ? guarded : with_us;
 	size_t n = 0;
 	size_t skip = 0;
 	const char **argv;
@@ -242,8 +245,10 @@ static char **build_argv(const struct child_spec *spec)
 	while (spec->argv[n])
 		if (++n > CHILD_ARGS_MAX)
 			return NULL;
-	if (spec->die_with_us && access(SETPRIV, X_OK) == 0)
-		skip = sizeof(prefix) / sizeof(prefix[0]);
+	if (spec->guard)
+		skip = sizeof(guarded) / sizeof(guarded[0]);
+	else if (spec->die_with_us && access(SETPRIV, X_OK) == 0)
+		skip = sizeof(with_us) / sizeof(with_us[0]);
 	argv = calloc(n + skip + 1, sizeof(*argv));
 	if (!argv)
 		err_out_of_memory();
@@ -385,15 +390,17 @@ static int watch_end(struct child *c)
 
 static int spawn(struct child *c, const struct child_spec *spec, struct stdio *s)
 {
+	char us[16];
 	char **argv;
 	int code;
 
-	/* Behind setpriv a missing program would only show as an exit code. */
+	/* Behind another program a missing program would only show as an exit code. */
 	if (spec->argv[0][0] != '/')
 		return UV_ENOENT;
 	if (access(spec->argv[0], X_OK) < 0)
 		return -errno;
-	argv = build_argv(spec);
+	snprintf(us, sizeof(us), "%d", getpid());
+	argv = build_argv(spec, us);
 	if (!argv)
 		return UV_E2BIG;
 	seal_descriptors();

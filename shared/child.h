@@ -23,6 +23,10 @@ struct child_spec {
 	bool pipe_stderr;	 /* else to stderr_fd, or /dev/null if that is < 0 */
 	int stdout_fd, stderr_fd;
 	bool die_with_us; /* killed when we die: started through setpriv(1), if it is there */
+	/* Full path of 100x-guard: so is all that descends from it, when it ends or we die,
+	 * in a PID namespace if pid_namespace ("off", "auto", "user") says so. Its pid is
+	 * the guard's then (see process_guarded), its exit code the program's. NULL: none. */
+	const char *guard, *pid_namespace;
 };
 
 struct child_events {
@@ -84,6 +88,9 @@ int child_die_with_parent(int parent, struct err *e);
 /* Start time of a process in clock ticks (field 22 of /proc/PID/stat); 0 if it is
  * gone. With the pid it names a process for good. */
 int64_t process_started(int pid);
+/* The program behind a guard (child_spec); pid itself if that is none; 0: not there yet,
+ * or no more. */
+int process_guarded(int pid);
 /* Its state as in /proc/PID/stat ('R', 'S', 'T', 'Z', …); 0 if it is gone. */
 char process_state(int pid);
 

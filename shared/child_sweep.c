@@ -161,6 +161,35 @@ static const char *read_stat(int pid, char *text, size_t size)
 	return p && p[1] == ' ' ? p : NULL;
 }
 
+/* Its first child, or 0. */
+static int first_child(int pid)
+{
+	char path[64];
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	return f && fscanf(f, "%d", &child) == 1 ? child : 0;
+}
+
+static bool is_guard(int pid)
+{
+	char path[64], name[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	return f && fgets(name, sizeof(name), f) && strcmp(name, "100x-guard\n") == 0;
+}
+
+int process_guarded(int pid)
+{
+	/* The guard, perhaps the first process of its namespace, the program: the first that
+	 * each has started, since what it adopts comes behind. */
+	for (int depth = 0; pid > 0 && is_guard(pid); depth++)
+		pid = depth < 2 ? first_child(pid) : 0;
+	return pid;
+}
+
 char process_state(int pid)
 {
 	char text[1024];

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,4 +88,14 @@ int procinfo_tree(int pid, struct procinfo *out, int max)
 	for (int i = 0; i < n; i++)
 		n = add_children(out[i].pid, out, n, max);
 	return n;
+}
+
+bool procinfo_apart(int pid)
+{
+	char path[64];
+	struct stat ours, its;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", pid);
+	return stat("/proc/self/ns/pid", &ours) == 0 && stat(path, &its) == 0 &&
+	       ours.st_ino != its.st_ino;
 }

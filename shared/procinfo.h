@@ -20,4 +20,7 @@ bool procinfo_read(int pid, struct procinfo *p);
  * how many. */
 int procinfo_tree(int pid, struct procinfo *out, int max);
 
+/* It lives in another PID namespace than we. */
+bool procinfo_apart(int pid);
+
 #endif

@@ -18,6 +18,7 @@ static const struct json_field fields[] = {
 	{"limit_dollars", JSON_NUMBER, false, 0.01, 1000000},
 	{"instructions", JSON_STRING, false, 0, 16384},
 	{"permission", JSON_STRING, false, 0, 16},
+	{"pid_namespace", JSON_STRING, false, 0, 16},
 	{"agent_command", JSON_ARRAY, false, 0, 64},
 	{"local_repositories", JSON_BOOL, false, 0, 0},
 	{"git_name", JSON_STRING, false, 0, 200},
@@ -54,6 +55,7 @@ cJSON *config_defaults(int cores, int64_t memory_bytes)
 	cJSON_AddNumberToObject(j, "limit_dollars", 5);
 	json_add_str(j, "instructions", "");
 	json_add_str(j, "permission", "allow");
+	json_add_str(j, "pid_namespace", "auto");
 	cJSON_AddArrayToObject(j, "agent_command");
 	cJSON_AddBoolToObject(j, "local_repositories", true);
 	json_add_str(j, "git_name", "");
@@ -72,12 +74,16 @@ int config_check(const cJSON *general, struct err *e)
 {
 	const cJSON *command = json_get(general, "agent_command"), *part;
 	const char *permission = json_str(general, "permission", "allow");
+	const char *space = json_str(general, "pid_namespace", "auto");
 
 	if (json_check(general, fields, sizeof(fields) / sizeof(fields[0]), e) < 0)
 		return -1;
 	if (strcmp(permission, "allow") != 0 && strcmp(permission, "ask") != 0)
 		return err_set(e, ERR_INVALID, "permission: is \"%s\", should be allow or ask",
 			permission);
+	if (strcmp(space, "auto") != 0 && strcmp(space, "user") != 0 && strcmp(space, "off") != 0)
+		return err_set(e, ERR_INVALID,
+			"pid_namespace: is \"%s\", should be auto, user or off", space);
 	cJSON_ArrayForEach (part, command) {
 		if (!cJSON_IsString(part) || strlen(part->valuestring) > 4096)
 			return err_set(e, ERR_INVALID,

@@ -44,6 +44,26 @@ static int64_t folder_bytes(const char *path)
 	return bytes;
 }
 
+/* By what all of them are ended, whatever they do: the strongest first. */
+static void add_ends(const struct supervisor *s, const struct procinfo *tree, int n, cJSON *result)
+{
+	cJSON *ends = cJSON_AddArrayToObject(result, "ends");
+	bool apart = false, guarded = false;
+
+	for (int i = 1; i < n; i++) {
+		apart |= procinfo_apart(tree[i].pid);
+		guarded |= strcmp(tree[i].name, "100x-guard") == 0;
+	}
+	if (apart)
+		cJSON_AddItemToArray(ends, cJSON_CreateString("namespace"));
+	if (*sweeper_cgroup(s->sweeper)->folder)
+		cJSON_AddItemToArray(ends, cJSON_CreateString("cgroup"));
+	if (guarded)
+		cJSON_AddItemToArray(ends, cJSON_CreateString("guard"));
+	if (n)
+		cJSON_AddItemToArray(ends, cJSON_CreateString("sweep"));
+}
+
 int call_agent_process(struct call *c, const cJSON *params, cJSON **result, struct err *e)
 {
 	struct member *m = call_member(c, params, e);
@@ -70,6 +90,7 @@ int call_agent_process(struct call *c, const cJSON *params, cJSON **result, stru
 	all = cJSON_AddArrayToObject(*result, "processes");
 	for (int i = 0; i < n; i++)
 		cJSON_AddItemToArray(all, process_object(&tree[i]));
+	add_ends(c->s, tree, n, *result);
 	free(tree);
 	json_add_str(*result, "workspace", paths_agent(&c->s->paths, m->id, "repo", path));
 	json_add_int(*result, "spool_bytes",

@@ -343,7 +343,6 @@ struct acp *acp_start(uv_loop_t *loop, const struct child_spec *spec, const char
 	if (!a)
 		err_out_of_memory();
 	piped.pipe_stdin = piped.pipe_stdout = piped.pipe_stderr = true;
-	piped.die_with_us = true;
 	a->child = child_start(loop, &piped, &events, a, e);
 	if (!a->child) {
 		free(a);

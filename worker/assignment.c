@@ -33,6 +33,18 @@ static const char *model_or_default(const cJSON *models, const char *role)
 	return *m ? m : MODEL_DEFAULT;
 }
 
+static const char *namespace_or_default(const cJSON *config)
+{
+	static const char *const known[] = {"auto", "user", "off"};
+	const char *word = json_str(config, "pid_namespace", known[0]);
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (!strcmp(word, known[i]))
+			return known[i];
+	}
+	return known[0];
+}
+
 int assignment_read(const cJSON *result, int64_t agent, struct assignment *a, struct err *e)
 {
 	const cJSON *task, *self, *config, *limits, *models;
@@ -69,6 +81,7 @@ int assignment_read(const cJSON *result, int64_t agent, struct assignment *a, st
 	a->git_email = json_str(config, "git_email", "");
 	a->turn_ms = json_int(config, "turn_minutes", TURN_MINUTES_DEFAULT) * clock_minute_ms();
 	a->model_ms = json_int(config, "model_seconds", MODEL_SECONDS_DEFAULT) * 1000;
+	a->pid_namespace = namespace_or_default(config);
 	a->dollars = json_num(self, "dollars", 0);
 	a->alone_ms = json_int(config, "alone_minutes", ALONE_MINUTES_DEFAULT) * clock_minute_ms();
 	if (!*a->branch)

@@ -22,10 +22,11 @@ struct assignment {
 	struct giturl url;
 	bool managed, ask_permission, pull_request;
 	struct manager_limits limits;
-	int64_t turn_ms;  /* deadline of one turn; 0: none */
-	int64_t model_ms; /* deadline of one question to a model */
-	double dollars;	  /* spent so far, as the supervisor knows */
-	int64_t alone_ms; /* without a supervisor: holds */
+	int64_t turn_ms;	   /* deadline of one turn; 0: none */
+	int64_t model_ms;	   /* deadline of one question to a model */
+	const char *pid_namespace; /* "auto", "user", "off" */
+	double dollars;		   /* spent so far, as the supervisor knows */
+	int64_t alone_ms;	   /* without a supervisor: holds */
 	const char *agent_command[ASSIGNMENT_MAX_COMMAND + 1]; /* [0] NULL: the aider adapter */
 };
 

@@ -366,7 +366,7 @@ static void on_watch(uv_timer_t *t)
 		w->seen_stopped = false;
 		return;
 	}
-	stopped = process_state(acp_pid(w->acp)) == 'T';
+	stopped = process_state(process_guarded(acp_pid(w->acp))) == 'T';
 	if (stopped && w->seen_stopped) {
 		err_set(&e, ERR_UNAVAILABLE,
 			"the coding agent's process is stopped (by a signal such as SIGSTOP)");
@@ -390,7 +390,8 @@ void coder_start(struct worker *w)
 		.stray = on_stray,
 		.lost = on_lost};
 	struct instance_plan plan;
-	struct child_spec spec = {.cwd = w->repo, .die_with_us = true};
+	struct child_spec spec = {
+		.cwd = w->repo, .guard = w->guard, .pid_namespace = w->task.pid_namespace};
 	struct err e;
 
 	if (w->quitting || w->acp)

@@ -229,7 +229,8 @@ static void run_test(struct finish *f)
 		.cwd = w->repo,
 		.pipe_stdout = true,
 		.pipe_stderr = true,
-		.die_with_us = true};
+		.guard = w->guard,
+		.pid_namespace = w->task.pid_namespace};
 	struct instance_plan plan = {0};
 	struct err e;
 

@@ -267,7 +267,8 @@ static int open_world(struct worker *w, struct err *e)
 	snprintf(env_file, sizeof env_file, "%s/.env", w->paths.home);
 	snprintf(prices, sizeof prices, "%s/prices.tsv", w->paths.data_dir);
 	w->keys = dotenv_load(env_file, e);
-	if (!w->keys || child_subreaper(e) < 0 || workspace_library_init(e) < 0)
+	if (!w->keys || child_subreaper(e) < 0 || workspace_library_init(e) < 0 ||
+		paths_program("100x-guard", w->guard, e) < 0)
 		return -1;
 	w->http = http_new(w->loop, e);
 	w->llm = w->http ? llm_new(w->loop, w->http, w->keys, prices, e) : NULL;

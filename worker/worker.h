@@ -58,6 +58,7 @@ struct worker {
 	struct paths paths;
 	int64_t agent, epoch;
 	char repo[PATHS_MAX], session_dir[PATHS_MAX], mirrors[PATHS_MAX];
+	char guard[PATHS_MAX]; /* 100x-guard, behind which all runs that may start anything */
 	struct dotenv *keys;
 	struct http *http;
 	struct llm *llm;

@@ -117,6 +117,37 @@ static void kernel(struct doctor *d)
 			"pidfd_open: %s", strerror(errno));
 }
 
+/* By which means all processes of an agent are ended. */
+static void ending(struct doctor *d)
+{
+	_cleanup_json_ cJSON *config = NULL, *status = NULL;
+	char guard[PATHS_MAX], said[256];
+	const char *way = "auto", *argv[] = {guard, "--probe", NULL, NULL};
+	bool works, refused;
+	struct err e;
+
+	if (paths_program("100x-guard", guard, &e) < 0) /* found missing elsewhere */
+		return;
+	if (ctl_running(d->ctl)) {
+		if (ctl_ask(d->ctl, "config.get", NULL, CTL_ASK_MS, &config, &e) == 0)
+			way = json_str(json_get(config, "general"), "pid_namespace", way);
+		ctl_ask(d->ctl, "status", NULL, CTL_ASK_MS, &status, &e);
+	}
+	argv[2] = way;
+	works = doctor_run(argv, NULL, said, sizeof(said)) == 0;
+	refused = !works && strcmp(way, "user") == 0;
+	doctor_find(d, refused ? FINDING_HINT : FINDING_GOOD, "agents' end",
+		refused ? "allow user namespaces (see `man 100x`), or `100x config set "
+			  "pid_namespace=auto`"
+			: "",
+		"%s%sguard, sweep%s%s%s",
+		!works		       ? ""
+		: strstr(said, "user") ? "PID namespace in a user namespace, "
+				       : "PID namespace, ",
+		json_bool(status, "cgroup", false) ? "control group, " : "",
+		works ? "" : " (no PID namespace: ", works ? "" : said, works ? "" : ")");
+}
+
 static void port(struct doctor *d)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -145,5 +176,6 @@ void doctor_machine(struct doctor *d)
 	size(d);
 	limits(d);
 	kernel(d);
+	ending(d);
 	port(d);
 }

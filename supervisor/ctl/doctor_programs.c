@@ -12,11 +12,11 @@
 
 static void programs(struct doctor *d)
 {
-	static const char *const names[] = {"100x-supervisor", "100x-worker", "100x-webui"};
+	static const char *const names[] = {"100x-supervisor", "100x-worker", "100x-webui", "100x-guard"};
 	char path[PATHS_MAX], out[128];
 	struct err e;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const char *argv[] = {path, "--version", NULL};
 
 		if (paths_program(names[i], path, &e) < 0)
@@ -29,7 +29,7 @@ static void programs(struct doctor *d)
 		else if (!strstr(out, VERSION_STRING))
 			doctor_find(d, FINDING_HINT, "programs", "build all of them: make",
 				"%s is of version \"%s\", 100x of " VERSION_STRING, path, out);
-		else if (i == 2)
+		else if (i == 3)
 			doctor_find(d, FINDING_GOOD, "programs", "", "version " VERSION_STRING);
 	}
 }

@@ -55,7 +55,7 @@ function laterPrograms(folder) {
   const version = readFileSync(path.join(root, 'VERSION'), 'utf8').trim();
   const later = version.replace(/\d$/, (digit) => String((Number(digit) + 1) % 10));
   mkdirSync(folder);
-  for (const name of ['100x-supervisor', '100x-worker', '100x-webui']) {
+  for (const name of ['100x-supervisor', '100x-worker', '100x-webui', '100x-guard']) {
     cpSync(program(name), path.join(folder, name));
     const bytes = readFileSync(path.join(folder, name), 'latin1').replaceAll(`${version}\0`, `${later}\0`);
     writeFileSync(path.join(folder, name), bytes, 'latin1');

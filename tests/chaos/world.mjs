@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { coderOf } from '../support/processes.mjs';
 import { subscribe } from '../support/sp.mjs';
 import { deadline, freePort, patience, startPracticeModel, startStack, support } from '../support/stack.mjs';
 import { seedRepository, startGitHttp } from '../support/git_server.mjs';
@@ -53,6 +54,15 @@ function cmdline(pid) {
   } catch {
     return [];
   }
+}
+
+// Whose coding agent it is: behind a guard, or two where there is a PID namespace. What
+// such a guard has adopted comes behind the one that it has started.
+function workerOf(pid) {
+  let above = Number(stat(pid)[1]);
+  if (coderOf(above) !== pid) return 0;
+  while (path.basename(cmdline(above)[0] ?? '') === '100x-guard') above = Number(stat(above)[1]);
+  return above;
 }
 
 function mentions(pid, text) {
@@ -152,10 +162,11 @@ export class World {
       if (name === '100x-supervisor') found.supervisor.push(pid);
       else if (name === '100x-webui') found.webui.push(pid);
       else if (name === '100x-worker') found[argv.includes('--errand') ? 'errand' : 'worker'].push(pid);
+      else if (name === '100x-guard') continue;
       else if (name === 'scripted_agent' || argv.some((word) => word.endsWith('acp_aider.py'))) coders.push(pid);
     }
     for (const kind of ['supervisor', 'worker', 'webui']) found[kind] = found[kind].filter((pid) => !found[kind].includes(Number(stat(pid)[1])));
-    found.coder = coders.filter((pid) => found.worker.includes(Number(stat(pid)[1])));
+    found.coder = coders.filter((pid) => found.worker.includes(workerOf(pid)));
     return found;
   }
 
@@ -163,7 +174,7 @@ export class World {
   processesOf(agent) {
     const { worker, coder } = this.processes();
     const own = worker.find((pid) => cmdline(pid)[cmdline(pid).indexOf('--agent') + 1] === String(agent));
-    return { worker: own, coder: coder.find((pid) => Number(stat(pid)[1]) === own) };
+    return { worker: own, coder: coder.find((pid) => workerOf(pid) === own) };
   }
 
   // Every process that names our folder in its command line or environment.

@@ -4,9 +4,10 @@
 // "stopped": nothing below the worker lives when it is said.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { alive, coderOf, naming, outerPid } from '../support/processes.mjs';
 import { makeRepository, startStack, support } from '../support/stack.mjs';
 
 let stack, repository, serial = 0, turn = Promise.resolve();
@@ -46,18 +47,10 @@ function started(agent) {
   return stack.until((e) => e.kind === 'turn' && e.body.phase === 'started' && e.body, `agent ${agent} to be in a turn`, 30000, { agent });
 }
 
-function alive(pid) {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
 // Waits for the file that a daemon of the agent writes.
 async function daemonOf(agent, file) {
   await stack.until((e) => e.kind === 'output' && e.body.text.includes('daemon runs'), 'the daemon', 30000, { agent });
-  const pid = Number(await readFile(file, 'utf8'));
+  const pid = outerPid((await show(agent)).pid, Number(await readFile(file, 'utf8')));
   assert.ok(alive(pid));
   return pid;
 }
@@ -140,7 +133,7 @@ describe('hung', { concurrency: true }, () => {
       const agent = await create([{ daemon: { seconds: 600, pid_file: file } }, edit, { ignore: 15 }, { text: 'daemon runs\n' }]);
       const daemon = await daemonOf(agent, file);
       const worker = (await show(agent)).pid;
-      const coder = Number(readFileSync(`/proc/${worker}/task/${worker}/children`, 'utf8').trim().split(' ')[0]);
+      const coder = coderOf(worker);
       assert.ok(alive(coder));
       await end(agent);
       await stack.until((e) => {
@@ -162,7 +155,7 @@ describe('hung', { concurrency: true }, () => {
     const bad = await createScript([{ steps: [{ daemon: { seconds: 600, pid_file: other } }, { exit: 3 }] }]);
     await stack.until((e) => {
       if (e.kind !== 'state' || e.body.state !== 'failed') return false;
-      assert.ok(!alive(Number(readFileSync(other, 'utf8'))), 'dead');
+      assert.deepEqual(naming(other), [], 'dead');
       return true;
     }, 'failed', 60000, { agent: bad });
   });

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { coderOf } from '../support/processes.mjs';
 import { git, root, run, sampleRepository, startPracticeModel, startStack } from '../support/stack.mjs';
 
 let stack, model, repository, tasks;
@@ -61,8 +62,7 @@ test('a killed aider is started again and the conversation goes on', async () =>
   const [agent] = made.agents;
   await stack.until((e) => e.kind === 'turn' && e.body.phase === 'started', 'the first turn', 60000, { agent });
   const { pid } = await stack.ask('agent.show', { agent });
-  const { stdout } = await run('pgrep', ['-P', String(pid)]);
-  for (const child of stdout.trim().split('\n')) process.kill(Number(child), 'SIGKILL');
+  process.kill(coderOf(pid), 'SIGKILL');
   await stack.untilState(agent, 'done', 180000);
   assert.equal((await stack.ask('agent.show', { agent })).tests, 'passed');
 });

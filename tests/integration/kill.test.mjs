@@ -1,10 +1,12 @@
-// A kill that cannot miss: what outlives a killed worker is found and killed, before the
-// agent goes on and before anything says that it has stopped.
+// A kill that cannot miss: what outlives a killed worker, and its guard, is found and
+// killed, before the agent goes on and before anything says that it has stopped. Without
+// PID namespaces, in which nothing outlives them (guard.test.mjs).
 import { afterEach, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import path from 'node:path';
+import { alive, coderOf, guardsOf } from '../support/processes.mjs';
 import { build, deadline, makeRepository, patience, run, startStack, support } from '../support/stack.mjs';
 
 let stack, repository;
@@ -21,7 +23,7 @@ afterEach(async () => {
 async function create(steps, extra = []) {
   const script = { turns: [{ steps: [...steps, { text: 'started\n' }, { silence_ms: 600000 }] },
     { steps: [{ write: { path: 'hello.txt', text: 'hello\n' } }] }] };
-  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(script), ...extra] } });
+  await stack.ask('config.set', { general: { pid_namespace: 'off', agent_command: [support('scripted_agent'), '-e', JSON.stringify(script), ...extra] } });
   const { tasks } = await stack.ask('task.create', { repository, tasks: [{ title: 'go' }], manager: false });
   const agent = tasks[0].agents[0];
   await stack.until((e) => e.kind === 'output' && e.body.text.includes('started'), 'the first turn', 30000, { agent });
@@ -29,14 +31,6 @@ async function create(steps, extra = []) {
 }
 
 const show = (agent) => stack.ask('agent.show', { agent });
-
-function alive(pid) {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 function kill(...pids) {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
@@ -49,7 +43,7 @@ async function endSupervisor() {
 
 // Everything at once: nobody is left to clean up. Stopped first, so that none sees another die.
 async function endAll(...workers) {
-  const all = [stack.supervisor.pid, ...workers];
+  const all = [stack.supervisor.pid, ...workers, ...workers.flatMap(guardsOf)];
   for (const pid of all) process.kill(pid, 'SIGSTOP');
   kill(...all);
   await deadline(stack.supervisor.ended, 10000 * patience, 'the supervisor to die');
@@ -66,7 +60,7 @@ const daemonStep = (file) => ({ daemon: { seconds: 600, pid_file: file } });
 test('what outlived a supervisor and its worker killed at once is killed before the agent goes on', async () => {
   const file = path.join(stack.dir, 'daemon.pid'), memory = path.join(stack.dir, 'memory');
   const agent = await create([daemonStep(file)], ['--memory', memory]);
-  const daemon = await pidIn(file), worker = (await show(agent)).pid, coder = Number((await run('pgrep', ['-P', String(worker)])).stdout);
+  const daemon = await pidIn(file), worker = (await show(agent)).pid, coder = coderOf(worker);
   const before = (await stack.ask('status')).last_event;
   await endAll(worker);
   assert.ok(alive(daemon), 'nobody was left to end the daemon');
@@ -111,7 +105,7 @@ test('what outlived an adopted worker is killed', async () => {
   await stack.startSupervisor();
   assert.equal((await show(agent)).pid, worker, 'adopted');
   assert.ok(alive(daemon) && alive(worker));
-  kill(worker);
+  kill(...guardsOf(worker), worker);
   await stack.untilState(agent, 'done', 40000);
   assert.ok(!alive(daemon), 'the daemon is dead');
 });
