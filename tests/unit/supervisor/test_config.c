@@ -103,6 +103,9 @@ static void line_of(const struct json_field *f, const cJSON *normal, char *out, 
 		if (strcmp(f->name, "permission") == 0)
 			snprintf(out, size, "\n.It Cm %s Pq allow or ask, default %s\n", f->name,
 				normal->valuestring);
+		else if (strcmp(f->name, "pid_namespace") == 0)
+			snprintf(out, size, "\n.It Cm %s Pq auto, user or off, default %s\n",
+				f->name, normal->valuestring);
 		else
 			snprintf(out, size,
 				"\n.It Cm %s Pq text, at most %.10g bytes, default %s\n", f->name,
