@@ -55,6 +55,7 @@ static inline struct harness *harness_new(void)
 	snprintf(s->disk.folder, sizeof(s->disk.folder), "%s", h->folder);
 	snprintf(path, sizeof(path), "%s/tasks.db", h->folder);
 	s->store = store_open(path, &e);
+	s->sweeper = sweeper_new(s->loop, &s->paths);
 	s->events_pub = bus_pub_listen(paths_events_url(&s->paths, url), &e);
 	harness_timer(h, &s->kick_timer);
 	harness_timer(h, &s->down_timer);
@@ -102,6 +103,7 @@ static inline void harness_free(struct harness *h)
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&h->loop), 0);
 	store_close(h->s.store);
+	sweeper_free(h->s.sweeper);
 	fleet_clear(&h->s.fleet);
 	queue_clear(&h->s.queue);
 	outbox_clear(&h->s.outbox);

@@ -104,7 +104,6 @@ static inline void trouble_workers(struct harness *h, const char *script)
 	struct err e;
 
 	trouble_script(h, script);
-	h->s.sweeper = sweeper_new(&h->loop, &h->s.paths);
 	h->s.launcher = launcher_new(&h->loop, &h->s.paths, &e);
 	if (!h->s.launcher)
 		fail_msg("%s", e.text);
@@ -122,7 +121,6 @@ static inline int trouble_remove_one(
 static inline void trouble_free(struct harness *h)
 {
 	launcher_free(h->s.launcher);
-	sweeper_free(h->s.sweeper);
 	nftw(h->folder, trouble_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	harness_free(h);
 }
