@@ -12,7 +12,8 @@
 
 static void programs(struct doctor *d)
 {
-	static const char *const names[] = {"100x-supervisor", "100x-worker", "100x-webui", "100x-guard"};
+	static const char *const names[] = {
+		"100x-supervisor", "100x-worker", "100x-webui", "100x-guard"};
 	char path[PATHS_MAX], out[128];
 	struct err e;
 
