@@ -12,6 +12,9 @@ import { HOSTILE } from './hostile.mjs';
 
 const WAIT = 30000 * patience;
 const LINES = 1000000;
+// More than the page's process keeps for streams that are late (HUB_RING events).
+const AWAY = 400000;
+const GO = path.join(tmpdir(), `100x-go-${process.pid}`);
 
 const usage = (tokens_in, tokens_out, dollars) => ({ usage: { model: 'openai/practice', tokens_in, tokens_out, tokens_cached: 100, dollars } });
 const hang = { silence_ms: 3600000 };
@@ -35,6 +38,8 @@ const SCRIPT = { turns: [
   { match: 'hello.txt:2', steps: [{ text: 'the comment has come\n' }, hang] },
   { match: 'Change much', steps: [{ write: { path: 'big.txt', text: BIG } }, { commit: 'Much' }, { text: 'much is changed\n' }] },
   { match: 'Flood', steps: [{ text: 'the flood begins\n' }, { silence_ms: 1500 }, { flood: { lines: 150000, size: 80 } }, { text: '\nthe flood has ended\n' }, hang] },
+  { match: 'Dead server', steps: [{ flood: { lines: 300, size: 60 } }, { run: `until [ -e ${GO} ]; do sleep 0.05; done` },
+    { flood: { lines: AWAY, size: 60 } }, { text: '\nthe last of all\n' }, hang] },
   { match: 'A million', steps: [{ flood: { lines: LINES, size: 60 } }, { text: '\nlast line of all\n' }, hang] },
   { match: 'Be hostile', steps: [
     ...hostileSteps,
@@ -342,6 +347,57 @@ test('a million lines: quick, small, and any part of them', async () => {
   assert.ok(usedSize < 60 * 1048576, `${usedSize} bytes`);
   await stack.ask('agent.delete', { agent });
   await page.getByRole('heading', { name: `No agent ${agent}` }).waitFor();
+});
+
+test('after a dead server each line is there once: more of them than it keeps for late streams', async () => {
+  const { agents: [agent] } = await create('Dead server');
+  await output(agent, '299 ns=');
+  await page.goto(`${origin}/agents/${agent}`);
+  await turn(1).getByText('299 ns=').waitFor();
+  await page.getByText('Live', { exact: true }).waitFor();
+  // What the tab that reads the stream tells the others, as another tab hears it.
+  const other = await context.newPage();
+  await other.goto(`${origin}/settings`);
+  await other.getByText('Live', { exact: true }).waitFor();
+  await other.evaluate((id) => {
+    window.heard = [];
+    new BroadcastChannel('100x-events').addEventListener('message', ({ data: word }) => {
+      for (const event of word.events ?? []) {
+        const { kind, subject, body } = JSON.parse(event.data);
+        if (kind === 'output' && subject === id) window.heard.push([event.id, body.text]);
+      }
+    });
+  }, agent);
+  // The stream has a place to go on from.
+  await stack.ask('agent.tell', { agent, text: 'for the next turn' });
+  await log().getByText('for the next turn').waitFor();
+
+  seen.expected.push(/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status of 503/);
+  stack.webui.kill('SIGKILL');
+  await stack.webui.ended;
+  await page.locator('.banner').waitFor();
+  await writeFile(GO, '');
+  await output(agent, 'the last of all');
+  await rm(GO);
+  const events = await stack.events(agent, ['output']);
+  await stack.startWebui({ port: stack.port });
+  await turn(1).getByText('the last of all').waitFor();
+  await page.locator('.banner').waitFor({ state: 'detached' });
+  seen.expected.pop();
+
+  const heard = await other.evaluate(() => window.heard);
+  const away = events.slice(-heard.length);
+  assert.ok(heard.length > 4096, `${heard.length} events were missed meanwhile`);
+  assert.deepEqual(heard.map(([id]) => id), away.map(({ id }) => id), 'each event once, in order');
+  const numbers = heard.map(([, text]) => text).join('').split('\n').filter((line) => line.includes(' ns=')).map((line) => Number(line.split(' ')[0]));
+  assert.equal(numbers.length, AWAY);
+  assert.ok(numbers.every((number, i) => number === i), 'each line once, in order');
+  // And what is shown of them, down to the last.
+  const shown = (await log().locator('.said pre').allInnerTexts()).join('').split('\n').filter((line) => line.includes(' ns=')).map((line) => Number(line.split(' ')[0]));
+  assert.ok(shown.length > 1000 && shown.at(-1) === AWAY - 1, `${shown.length} lines to ${shown.at(-1)}`);
+  assert.ok(shown.slice(1).every((number, i) => number === shown[i] + 1), 'no line is missing or double on the page');
+  await other.close();
+  await stack.ask('agent.delete', { agent });
 });
 
 test('agents of a task side by side, their changes compared', async () => {
