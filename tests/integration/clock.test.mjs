@@ -84,7 +84,7 @@ test('the shim works: events tell the wall clock they were given', { skip }, asy
 
 test('steps in the middle of a turn: no time-out, no restart, no lost order', { skip }, async () => {
   await shifted();
-  const lines = 60;
+  const lines = 100; // longer than all the steps
   const agent = await agentWith(stack, [{ text: 'started\n' }, { flood: { lines, size: 40, rate: 20 } }], { limits: { minutes: 5 } });
   await stack.until((e) => e.kind === 'output' && e.body.text.includes('started'), 'the turn', 30000, { agent });
   const { pid } = await stack.ask('agent.show', { agent });
