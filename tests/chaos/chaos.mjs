@@ -182,6 +182,7 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
       kills: run.kills, told: run.told.length, streams: browser.streams, answers: run.answers.sort((a, b) => a - b),
       reasons: rows.filter((r) => !['done', 'stopped'].includes(r.state)).map((r) => `${r.id} ${r.state}: ${r.reason}`) };
   } finally {
+    run.over = true; // also for who feeds
     measure?.stop();
     browser?.stop();
     await world.close();
