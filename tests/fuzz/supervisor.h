@@ -89,9 +89,9 @@ void errand_run(
 }
 
 struct child *launcher_start(struct launcher *l, int64_t agent, int64_t epoch,
-	void (*done)(void *arg, int code), void *arg, struct err *e)
+	const struct child_events *on, void *arg, struct err *e)
 {
-	(void)l, (void)agent, (void)epoch, (void)done, (void)arg;
+	(void)l, (void)agent, (void)epoch, (void)on, (void)arg;
 	err_set(e, ERR_SYS, "no workers here");
 	return NULL;
 }
