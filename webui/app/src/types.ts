@@ -119,6 +119,7 @@ export interface ProcessInfo {
   worker: { pid: number; epoch: number; started_at: number } | null;
   processes: readonly Process[];
   workspace: string;
+  ends?: readonly string[];
   spool_bytes: number;
   workspace_bytes?: number;
 }

@@ -274,6 +274,12 @@ export function Details({ watch, agent }: { watch: Watch; agent: Agent }) {
               <dd>{bytes(made.workspace_bytes)}</dd>
             </div>
           )}
+          {made?.ends && made.ends.length > 0 && (
+            <div>
+              <dt>Processes end by</dt>
+              <dd title="by which means all that the agent has started is ended">{made.ends.map(plainLine).join(', ')}</dd>
+            </div>
+          )}
           <div>
             <dt>Spool</dt>
             <dd title="events that the worker keeps until the supervisor has them">{made ? bytes(made.spool_bytes) : '–'}</dd>
