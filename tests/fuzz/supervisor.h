@@ -173,6 +173,7 @@ static void fuzz_open(void)
 	fuzz_check(paths_init(&s->paths, fuzz.folder, fuzz.folder, &e) == 0, &e);
 	s->store = store_open(path, &e);
 	fuzz_check(s->store != NULL, &e);
+	s->sweeper = sweeper_new(&fuzz.loop, &s->paths);
 	fuzz_timer(&s->kick_timer);
 	fuzz_timer(&s->down_timer);
 	fuzz_timer(&s->disk_timer);
