@@ -161,7 +161,7 @@ static int highest_id(struct store *s, int64_t *highest, struct err *e)
 int store_events(struct store *s, const struct store_range *range, store_event_cb cb, void *arg,
 	struct store_looked *looked, struct err *e)
 {
-	struct store_event ev;
+	struct store_event ev = {0};
 	struct reader r = {0};
 	int64_t highest;
 	size_t bytes = 0;
@@ -202,7 +202,7 @@ int store_outputs(struct store *s, int64_t agent, int64_t from, int64_t to, int 
 		.agent = agent,
 		.kinds = {.count = 1, .word = {"output"}},
 		.limit = limit};
-	struct store_output o;
+	struct store_output o = {0};
 	struct reader r = {0};
 	int got, count = 0;
 

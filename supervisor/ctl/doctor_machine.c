@@ -148,17 +148,30 @@ static void ending(struct doctor *d)
 		works ? "" : " (no PID namespace: ", works ? "" : said, works ? "" : ")");
 }
 
+/* The port of the page that is with the supervisor, whoever started it; 0: there is none. */
+static int page_port(struct doctor *d)
+{
+	_cleanup_json_ cJSON *status = NULL;
+	struct daemon_note note;
+	struct err e;
+
+	if (daemon_note_read(&d->ctl->paths, DAEMON_PAGE, &note))
+		return note.port;
+	if (!ctl_running(d->ctl) || ctl_ask(d->ctl, "status", NULL, CTL_ASK_MS, &status, &e) < 0)
+		return 0;
+	return (int)json_int(json_get(status, "webui"), "port", 0);
+}
+
 static void port(struct doctor *d)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)d->port),
 		.sin_addr = {htonl(INADDR_LOOPBACK)}};
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct daemon_note note;
-	int yes = 1;
+	int page = page_port(d), yes = 1;
 
-	if (daemon_note_read(&d->ctl->paths, DAEMON_PAGE, &note)) {
-		doctor_find(d, FINDING_GOOD, "port", "", "the page runs on port %d", note.port);
+	if (page) {
+		doctor_find(d, FINDING_GOOD, "port", "", "the page runs on port %d", page);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));

@@ -161,7 +161,9 @@ static void page(struct doctor *d)
 	if (paths_shipped("web", path, &e) == 0) {
 		snprintf(index, sizeof(index), "%s/index.html", path);
 		if (access(index, R_OK) == 0) {
-			doctor_find(d, FINDING_GOOD, "page", "", "%s", path);
+			_cleanup_free_ char *real = realpath(path, NULL);
+
+			doctor_find(d, FINDING_GOOD, "page", "", "%s", real ? real : path);
 			return;
 		}
 	}

@@ -263,6 +263,7 @@ test('settings: errors at the field, changes are kept', async () => {
   await page.getByLabel('Orchestrator', { exact: true }).fill('openai/gpt-4o');
   await page.getByLabel('Extra instructions').fill('Be brief.');
   await page.getByLabel('Agents working at once').fill('3');
+  await page.getByLabel('PID namespace of agents').selectOption('off');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
   await page.reload();
@@ -271,6 +272,7 @@ test('settings: errors at the field, changes are kept', async () => {
   const config = await stack.ask('config.get');
   assert.equal(config.general.instructions, 'Be brief.');
   assert.equal(config.general.max_working, 3);
+  assert.equal(config.general.pid_namespace, 'off');
 });
 
 test('two tabs share one stream; a lost server is told and nothing is missed', async () => {

@@ -340,6 +340,7 @@ test('every route answers as its description says', async () => {
   const health = await call('GET', '/health');
   assert.deepEqual(health.processes.map((p) => p.what), ['supervisor', 'webui', 'worker']);
   assert.equal(health.processes[2].agent, running);
+  assert.ok(health.findings.some((f) => f.level === 'ok' && f.what === `port: the page runs on port ${stack.port}`), JSON.stringify(health.findings));
   assert.ok(health.disk.state_bytes > 0 && health.findings.some((f) => f.level === 'ok'), JSON.stringify(health));
   await call('POST', '/agents/{id}/tell', { id: running, value: { text: 'hello' } });
   assert.deepEqual((await call('POST', '/agents/all/tell', { value: { text: 'hello all' } })).agents, [running]);

@@ -35,17 +35,14 @@ void keep_block(sigset_t *before)
 
 static _Noreturn void become(char *const *argv, const sigset_t *mask)
 {
-	char text[512];
-	int n, why;
+	int why;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execv(argv[0], argv);
 	why = errno;
-	n = snprintf(text, sizeof(text), "100x-guard: start %.400s: %s\n", argv[0], strerror(why));
-	if (n > 0 && write(STDERR_FILENO, text, strnlen(text, sizeof(text))) < 0)
-		n = 0; /* nobody reads it: the code tells */
+	dprintf(STDERR_FILENO, "100x-guard: start %.400s: %s\n", argv[0], strerror(why));
 	_exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 

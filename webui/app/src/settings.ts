@@ -49,6 +49,17 @@ export const LIMITS: readonly Setting[] = [
       ['ask', 'Ask me each time'],
     ],
   },
+  {
+    key: 'pid_namespace',
+    label: 'PID namespace of agents',
+    kind: 'choice',
+    hint: 'the kernel then ends all that an agent started; Health tells whether it is in force',
+    options: [
+      ['auto', 'Where the privilege is there'],
+      ['user', 'Always, by a user namespace'],
+      ['off', 'Never'],
+    ],
+  },
 ];
 
 export const GIT: readonly Setting[] = [
