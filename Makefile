@@ -45,7 +45,7 @@ all: programs support
 programs: $(PROGRAMS)
 support: $(SUPPORT)
 benches: $(BENCHES)
-units: $(UNITS) $(PROBES)
+units: $(UNITS) $(PROBES) $(B)/100x-guard
 fuzzers: $(FUZZERS)
 faults: $(B)/fault/libfault.so $(B)/fault/paths
 
@@ -136,7 +136,7 @@ build/fuzz/$(1): $(F)/tests/fuzz/fuzz_$(1).o $(F)/shared.a \
 endef
 $(foreach f,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)),$(eval $(call fuzz,$(f))))
 
-check: units $(B)/100x-guard
+check: units
 	@set -e; for t in $(UNITS); do $$t; done
 
 lint:

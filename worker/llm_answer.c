@@ -1,6 +1,5 @@
 #include "worker/llm_answer.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +76,7 @@ static int code_of(const cJSON *error)
 		word = string_of(cJSON_GetObjectItemCaseSensitive(error, "type"));
 	if (!word)
 		return 0;
-	if (isdigit((unsigned char)word[0]) && strlen(word) == 3)
+	if (strlen(word) == 3 && strspn(word, "0123456789") == 3 && word[0] != '0')
 		return (int)strtol(word, NULL, 10);
 	if (strcmp(word, "insufficient_quota") == 0)
 		return 402;

@@ -386,6 +386,7 @@ static void error_texts(void **state)
 		{"{\"error\":{\"type\":\"overloaded_error\"}}", "overloaded_error", 503},
 		{"{\"error\":{\"code\":\"model_not_found\",\"message\":\"m\"}}", "m", 404},
 		{"{\"error\":{\"code\":\"502\",\"message\":\"m\"}}", "m", 502},
+		{"{\"error\":{\"type\":\"1.0\"}}", "1.0", 0},
 		{"{\"error\":{\"code\":1e99,\"message\":\"m\"}}", "m", 0},
 		{"{\"error\":[1]}", "an error without words", 0},
 		{"{}", "", 0},
