@@ -1,51 +1,26 @@
 /* Packed events: read as before, whoever asks and from where; removed ones are told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <sqlite3.h>
 
 #include "shared/cleanup.h"
 #include "shared/json.h"
-#include "supervisor/store.h"
+#include "tests/unit/supervisor/place.h"
 
 #define AGENTS 5
 #define EVENTS 4000
 
-struct place {
-	char folder[64], path[80];
-	struct store *store;
-	int64_t next_seq[AGENTS + 1];
-};
+static int64_t next_seq[AGENTS + 1];
 
 static int make(void **state)
 {
 	struct place *p = calloc(1, sizeof *p);
-	struct store_task t = {.repository = "/r",
-		.base = "main",
-		.title = "t",
-		.description = "",
-		.aider_arguments = "",
-		.test_command = "",
-		.permission = "allow",
-		.agent_model = "",
-		.aider_model = ""};
 	int64_t task, agent;
 	struct err e;
 
-	snprintf(p->folder, sizeof p->folder, "/tmp/100x-pack-XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
-	snprintf(p->path, sizeof p->path, "%s/tasks.db", p->folder);
-	p->store = store_open(p->path, &e);
-	if (!p->store)
-		fail_msg("%s", e.text);
+	assert_non_null(p);
+	memset(next_seq, 0, sizeof next_seq);
+	place_make(p);
 	assert_int_equal(store_begin(p->store, false, &e), 0);
-	assert_int_equal(store_task_add(p->store, &t, 1, &task, &e), 0);
+	assert_int_equal(store_task_add(p->store, &place_task, 1, &task, &e), 0);
 	for (int i = 0; i < AGENTS; i++)
 		assert_int_equal(store_agent_add(p->store, task, "done", 1, &agent, &e), 0);
 	assert_int_equal(store_commit(p->store, &e), 0);
@@ -55,33 +30,14 @@ static int make(void **state)
 
 static int tear(void **state)
 {
-	static const char *const leaves[] = {"", "-wal", "-shm"};
-	struct place *p = *state;
-	char path[96];
-
-	store_close(p->store);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s%s", p->path, leaves[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(p->folder), 0);
-	free(p);
+	place_remove(*state);
+	free(*state);
 	return 0;
 }
 
 static int64_t number(const struct place *p, const char *sql)
 {
-	sqlite3_stmt *q = NULL;
-	sqlite3 *db = NULL;
-	int64_t v;
-
-	assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
-	v = sqlite3_column_int64(q, 0);
-	sqlite3_finalize(q);
-	sqlite3_close(db);
-	return v;
+	return place_number(p, sql, 0);
 }
 
 /* Events of all agents in turn, of many kinds; diffs among them. */
@@ -98,10 +54,10 @@ static void fill(struct place *p, int events)
 		char body[600];
 		int n = snprintf(body, sizeof body,
 			"{\"seq\":%lld,\"files\":[],\"text\":\"%0*d \\u00e9 \\\"\"}",
-			(long long)p->next_seq[agent] + 1, 1 + rand() % 400, i);
+			(long long)next_seq[agent] + 1, 1 + rand() % 400, i);
 
-		assert_int_equal(store_event_add(p->store, "agent", agent, ++p->next_seq[agent],
-					 kind, 1000 + i, body, (size_t)n, &id, &e),
+		assert_int_equal(store_event_add(p->store, "agent", agent, ++next_seq[agent], kind,
+					 1000 + i, body, (size_t)n, &id, &e),
 			0);
 		if (strcmp(kind, "diff") == 0)
 			assert_int_equal(store_project(p->store, agent, EVENT_DIFF, body, (size_t)n,
@@ -223,7 +179,7 @@ static void test_sequence_kept(void **state)
 	p->store = store_open(p->path, &e);
 	assert_int_equal(store_agents_load(p->store, on_agent, &l, &e), 0);
 	for (int i = 1; i <= AGENTS; i++) {
-		assert_int_equal(l.seq[i], p->next_seq[i]);
+		assert_int_equal(l.seq[i], next_seq[i]);
 		assert_true(l.packed[i]);
 	}
 }
@@ -270,7 +226,7 @@ static void test_removed_is_told(void **state)
 	assert_true(states > 10);
 	/* Of the others nothing is gone. */
 	assert_int_equal(
-		number(p, "SELECT count(*) FROM events WHERE subject=2 AND seq>0"), p->next_seq[2]);
+		number(p, "SELECT count(*) FROM events WHERE subject=2 AND seq>0"), next_seq[2]);
 }
 
 static void test_room_given_back(void **state)
