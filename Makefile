@@ -149,9 +149,14 @@ bench: programs support benches
 	scripts/bench
 
 # Random kills for as long as one likes: make soak SEED=7 MINUTES=60. CALM=1: nobody is
-# killed, and what leaks shows.
+# killed, and what leaks shows. LINES=20000: nobody is killed, and agents say so many lines a
+# second.
 soak: programs support
+ifdef LINES
+	node tests/chaos/flow.mjs --rate $(LINES) --minutes $(or $(MINUTES),10)
+else
 	node tests/chaos/chaos.mjs --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(CALM),--calm)
+endif
 
 # Lines that tests ran, by area; fails below 90 %.
 coverage:
