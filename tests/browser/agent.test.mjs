@@ -528,6 +528,17 @@ test('axe finds nothing: dark, light, forced colours, at 200 %, on a phone', asy
   assert.deepEqual(found, []);
 });
 
+test('on a phone the end of what the agent says is above the reply box', async () => {
+  const { page: phone, context } = await visitor({ viewport: { width: 390, height: 844 } });
+  for (const [tab, box, ready] of [['story', '.log-box', '.turn-open .said'], ['terminal', '.terminal-place', '.xterm-rows span']]) {
+    await phone.goto(`${origin}/agents/${story}?tab=${tab}`);
+    await phone.locator(ready).first().waitFor();
+    const end = await phone.locator(box).boundingBox(), reply = await phone.locator('.composer').boundingBox();
+    assert.ok(end.height >= 150 && end.y + end.height <= reply.y, `${tab}: ${JSON.stringify({ end, reply })}`);
+  }
+  await context.close();
+});
+
 test('no error in the console, no request to another origin', () => {
   assert.deepEqual(seen.wrong, []);
 });
