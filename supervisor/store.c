@@ -110,6 +110,16 @@ int store_step(struct store *s, sqlite3_stmt *q, struct err *e)
 	return -1;
 }
 
+cJSON *store_rows(cJSON *rows, sqlite3_stmt *q, int got)
+{
+	if (q)
+		sqlite3_reset(q);
+	if (got >= 0)
+		return rows;
+	cJSON_Delete(rows);
+	return NULL;
+}
+
 int store_exec(struct store *s, struct err *e, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *q;

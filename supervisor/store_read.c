@@ -228,17 +228,6 @@ cJSON *store_task(struct store *s, int64_t task, const struct store_defaults *d,
 	return j;
 }
 
-/* Ends a list: the rows, or NULL if reading failed. */
-static cJSON *finish(cJSON *all, sqlite3_stmt *q, int got)
-{
-	if (q)
-		sqlite3_reset(q);
-	if (got >= 0)
-		return all;
-	cJSON_Delete(all);
-	return NULL;
-}
-
 cJSON *store_turns(struct store *s, int64_t agent, struct err *e)
 {
 	/* Newest first, so that the bound drops the oldest. */
@@ -256,7 +245,7 @@ cJSON *store_turns(struct store *s, int64_t agent, struct err *e)
 	while (q && bytes < STORE_ANSWER_MAX / 2 && (got = store_step(s, q, e)) == 1)
 		cJSON_InsertItemInArray(
 			all, 0, row(q, turn_columns, COLUMNS(turn_columns), TURN_TEXT_MAX, &bytes));
-	return finish(all, q, got);
+	return store_rows(all, q, got);
 }
 
 cJSON *store_agent_list(struct store *s, const char *state, int64_t task, bool archived,
@@ -279,7 +268,7 @@ cJSON *store_agent_list(struct store *s, const char *state, int64_t task, bool a
 		cJSON_AddItemToArray(
 			all, row(q, agent_columns, COLUMNS(agent_columns), BRIEF_MAX, &bytes));
 	*more = got == 1;
-	return finish(all, q, got);
+	return store_rows(all, q, got);
 }
 
 cJSON *store_task_list(
@@ -293,7 +282,7 @@ cJSON *store_task_list(
 	while (q && bytes < STORE_ANSWER_MAX && (got = store_step(s, q, e)) == 1)
 		cJSON_AddItemToArray(all, task_row(q, d, BRIEF_MAX, &bytes));
 	*more = got == 1;
-	return finish(all, q, got);
+	return store_rows(all, q, got);
 }
 
 int store_agents_alive(struct store *s, int64_t from, int64_t **ids, size_t *n, struct err *e)
@@ -359,5 +348,5 @@ cJSON *store_repositories_used(struct store *s, struct err *e)
 	while (q && (got = store_step(s, q, e)) == 1)
 		cJSON_AddItemToArray(
 			all, cJSON_CreateString((const char *)sqlite3_column_text(q, 0)));
-	return finish(all, q, got);
+	return store_rows(all, q, got);
 }

@@ -28,6 +28,9 @@ int store_exec(struct store *s, struct err *e, const char *sql, const char *type
 /* 1: a row; 0: no more (the statement is reset); -1: failed (reset too). */
 int store_step(struct store *s, sqlite3_stmt *q, struct err *e);
 int store_fail(struct store *s, struct err *e, const char *what);
+/* Ends a list after its last store_step: resets q (NULL is fine) and gives the rows back, or
+ * frees them and gives NULL if got tells that reading failed. */
+cJSON *store_rows(cJSON *rows, sqlite3_stmt *q, int got);
 
 /* Makes or checks the schema (store_schema.c). */
 int store_migrate(struct store *s, struct err *e);

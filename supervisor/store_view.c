@@ -76,12 +76,7 @@ cJSON *store_activity(struct store *s, int64_t before, int64_t agent, int64_t ta
 		n++;
 	}
 	*more = got == 1;
-	if (q)
-		sqlite3_reset(q);
-	if (got >= 0)
-		return all;
-	cJSON_Delete(all);
-	return NULL;
+	return store_rows(all, q, got);
 }
 
 char *store_diff_body(struct store *s, int64_t agent)

@@ -188,12 +188,7 @@ cJSON *store_commands_after(struct store *s, int64_t agent, int64_t after, struc
 		bytes += (size_t)sqlite3_column_bytes(q, 3);
 		cJSON_AddItemToArray(all, one);
 	}
-	if (q)
-		sqlite3_reset(q);
-	if (got >= 0)
-		return all;
-	cJSON_Delete(all);
-	return NULL;
+	return store_rows(all, q, got);
 }
 
 int store_commands_done(struct store *s, int64_t agent, int64_t n, struct err *e)
