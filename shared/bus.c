@@ -138,6 +138,25 @@ int bus_attach(nng_socket s, bool listen, const char *url, struct err *e)
 	return bus_error(e, code, listen ? "listen on" : "dial", url);
 }
 
+int bus_attach_polled(
+	uv_loop_t *loop, uv_poll_t *poll, nng_socket s, bool listen, const char *url, struct err *e)
+{
+	int fd;
+	int code = nng_socket_get_int(s, NNG_OPT_RECVFD, &fd);
+
+	if (code != 0) {
+		bus_close(s);
+		return bus_error(e, code, "receive on", url);
+	}
+	if (bus_attach(s, listen, url, e) < 0)
+		return -1;
+	code = uv_poll_init(loop, poll, fd);
+	if (code == 0)
+		return 0;
+	bus_close(s);
+	return err_set(e, ERR_SYS, "receive on %s: %s", url, uv_strerror(code));
+}
+
 /* A closing under way: freed by whichever of the two sides leaves last. */
 struct closing {
 	pthread_mutex_t mutex;
@@ -305,7 +324,6 @@ static struct bus_sub *sub_new(uv_loop_t *loop, bool listen, const char *url, co
 {
 	_cleanup_free_ struct bus_sub *s = calloc(1, sizeof(*s));
 	int code;
-	int fd;
 
 	if (!s)
 		err_out_of_memory();
@@ -314,21 +332,13 @@ static struct bus_sub *sub_new(uv_loop_t *loop, bool listen, const char *url, co
 	if (bus_open(&s->socket, nng_sub0_open, url, e) < 0)
 		return NULL;
 	code = nng_socket_set(s->socket, NNG_OPT_SUB_SUBSCRIBE, prefix, strlen(prefix));
-	if (code == 0)
-		code = nng_socket_get_int(s->socket, NNG_OPT_RECVFD, &fd);
 	if (code != 0) {
 		bus_close(s->socket);
 		bus_error(e, code, "subscribe on", url);
 		return NULL;
 	}
-	if (bus_attach(s->socket, listen, url, e) < 0)
+	if (bus_attach_polled(loop, &s->poll, s->socket, listen, url, e) < 0)
 		return NULL;
-	code = uv_poll_init(loop, &s->poll, fd);
-	if (code != 0) {
-		bus_close(s->socket);
-		err_set(e, ERR_SYS, "subscribe on %s: %s", url, uv_strerror(code));
-		return NULL;
-	}
 	s->poll.data = s;
 	uv_poll_start(&s->poll, UV_READABLE, sub_readable);
 	return take_ptr(s);

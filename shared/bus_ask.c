@@ -77,8 +77,6 @@ struct bus_rep *bus_rep_listen(
 	uv_loop_t *loop, const char *url, bus_request_cb cb, void *arg, struct err *e)
 {
 	_cleanup_free_ struct bus_rep *s = calloc(1, sizeof(*s));
-	int code;
-	int fd;
 
 	if (!s)
 		err_out_of_memory();
@@ -86,20 +84,8 @@ struct bus_rep *bus_rep_listen(
 	s->arg = arg;
 	if (bus_open(&s->socket, nng_rep0_open_raw, url, e) < 0)
 		return NULL;
-	code = nng_socket_get_int(s->socket, NNG_OPT_RECVFD, &fd);
-	if (code != 0) {
-		bus_close(s->socket);
-		bus_error(e, code, "answer on", url);
+	if (bus_attach_polled(loop, &s->poll, s->socket, true, url, e) < 0)
 		return NULL;
-	}
-	if (bus_attach(s->socket, true, url, e) < 0)
-		return NULL;
-	code = uv_poll_init(loop, &s->poll, fd);
-	if (code != 0) {
-		bus_close(s->socket);
-		err_set(e, ERR_SYS, "answer on %s: %s", url, uv_strerror(code));
-		return NULL;
-	}
 	uv_timer_init(loop, &s->parting_timer);
 	s->poll.data = s->parting_timer.data = s;
 	s->open_handles = 2;

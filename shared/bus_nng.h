@@ -18,6 +18,11 @@ int bus_open(nng_socket *s, int (*open)(nng_socket *), const char *url, struct e
  * background. On failure the socket is closed. */
 int bus_attach(nng_socket s, bool listen, const char *url, struct err *e);
 
+/* The same, and a handle of the loop that becomes readable with each message. On failure
+ * the socket is closed and the handle untouched. */
+int bus_attach_polled(uv_loop_t *loop, uv_poll_t *poll, nng_socket s, bool listen, const char *url,
+	struct err *e);
+
 /* Closes without ever holding up the loop: past BUS_CLOSE_MS it goes on alone. */
 #define BUS_CLOSE_MS 200
 void bus_close(nng_socket s);
