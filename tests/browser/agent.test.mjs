@@ -13,7 +13,8 @@ import { HOSTILE } from './hostile.mjs';
 const WAIT = 30000 * patience;
 const LINES = 1000000;
 // More than the page's process keeps for streams that are late (HUB_RING events).
-const AWAY = 400000;
+const AWAY = 400000, AWAY_MS = 60000; // lines said, and time, while the server is dead
+const BACK_MS = 15000; // the page asks again at least every ten seconds
 const GO = path.join(tmpdir(), `100x-go-${process.pid}`);
 
 const usage = (tokens_in, tokens_out, dollars) => ({ usage: { model: 'openai/practice', tokens_in, tokens_out, tokens_cached: 100, dollars } });
@@ -39,7 +40,7 @@ const SCRIPT = { turns: [
   { match: 'Change much', steps: [{ write: { path: 'big.txt', text: BIG } }, { commit: 'Much' }, { text: 'much is changed\n' }] },
   { match: 'Flood', steps: [{ text: 'the flood begins\n' }, { silence_ms: 1500 }, { flood: { lines: 150000, size: 80 } }, { text: '\nthe flood has ended\n' }, hang] },
   { match: 'Dead server', steps: [{ flood: { lines: 300, size: 60 } }, { run: `until [ -e ${GO} ]; do sleep 0.05; done` },
-    { flood: { lines: AWAY, size: 60 } }, { text: '\nthe last of all\n' }, hang] },
+    { flood: { lines: AWAY, size: 60 } }, { silence_ms: AWAY_MS }, { text: '\nthe last of all\n' }, hang] },
   { match: 'A million', steps: [{ flood: { lines: LINES, size: 60 } }, { text: '\nlast line of all\n' }, hang] },
   { match: 'Be hostile', steps: [
     ...hostileSteps,
@@ -96,8 +97,8 @@ async function create(title, more = {}) {
   return tasks[0];
 }
 
-const output = (agent, text) =>
-  stack.until((e) => e.kind === 'output' && String(e.body.text).includes(text), `agent ${agent} to say "${text}"`, 60000, { agent, kinds: ['output'] });
+const output = (agent, text, ms = 60000) =>
+  stack.until((e) => e.kind === 'output' && String(e.body.text).includes(text), `agent ${agent} to say "${text}"`, ms, { agent, kinds: ['output'] });
 const log = () => page.getByRole('log');
 const tab = (name) => page.getByRole('tab', { name });
 const turn = (number) => page.locator(`[data-turn="${number}"]`);
@@ -349,7 +350,7 @@ test('a million lines: quick, small, and any part of them', async () => {
   await page.getByRole('heading', { name: `No agent ${agent}` }).waitFor();
 });
 
-test('after a dead server each line is there once: more of them than it keeps for late streams', async () => {
+test('after a minute of a dead server each line is there once: more of them than it keeps for late streams', async () => {
   const { agents: [agent] } = await create('Dead server');
   await output(agent, '299 ns=');
   await page.goto(`${origin}/agents/${agent}`);
@@ -377,11 +378,12 @@ test('after a dead server each line is there once: more of them than it keeps fo
   await stack.webui.ended;
   await page.locator('.banner').waitFor();
   await writeFile(GO, '');
-  await output(agent, 'the last of all');
+  await output(agent, 'the last of all', AWAY_MS + 60000);
   await rm(GO);
   const events = await stack.events(agent, ['output']);
+  assert.ok(await page.locator('.banner').isVisible(), 'the banner stands all the while');
   await stack.startWebui({ port: stack.port });
-  await turn(1).getByText('the last of all').waitFor();
+  await turn(1).getByText('the last of all').waitFor({ timeout: BACK_MS * patience });
   await page.locator('.banner').waitFor({ state: 'detached' });
   seen.expected.pop();
 
