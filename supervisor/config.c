@@ -9,6 +9,7 @@
 #include "shared/model.h"
 
 #define WORKING_MAX 1000
+#define COMMAND_WORD_MAX 4096
 #define WORKING_BYTES (400LL * 1024 * 1024) /* what an agent with aider takes */
 
 static const struct json_field fields[] = {
@@ -85,10 +86,15 @@ int config_check(const cJSON *general, struct err *e)
 		return err_set(e, ERR_INVALID,
 			"pid_namespace: is \"%s\", should be auto, user or off", space);
 	cJSON_ArrayForEach (part, command) {
-		if (!cJSON_IsString(part) || strlen(part->valuestring) > 4096)
+		if (!cJSON_IsString(part))
 			return err_set(e, ERR_INVALID,
 				"agent_command: should be a list of strings (program and "
 				"arguments)");
+		if (strlen(part->valuestring) > COMMAND_WORD_MAX)
+			return err_set(e, ERR_INVALID,
+				"agent_command: an argument has %zu bytes, at most %d; what is "
+				"long belongs into a file",
+				strlen(part->valuestring), COMMAND_WORD_MAX);
 	}
 	if (command && command->child && command->child->valuestring[0] != '/')
 		return err_set(e, ERR_INVALID,

@@ -2,7 +2,7 @@
 // beside them. Nothing here gates: it prints what it measured.
 //
 //   node tests/bench/bench.mjs [floor] [idle] [latency] [memory] [restart] [start] [ingest] [writes]
-//                              [pixels] [streams] [million] [aider]
+//                              [pixels] [vitals] [streams] [million] [aider]
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';

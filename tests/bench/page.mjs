@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { build, deadline, makeRepository, run, startStack, support } from '../support/stack.mjs';
-import { openBrowser } from '../browser/browser.mjs';
+import { openBrowser, watchVitals } from '../browser/browser.mjs';
 
 const LINES = Number(process.env.BENCH_LINES ?? 1e6);
 const POLL_MS = 5000;
@@ -193,6 +193,34 @@ async function pixels({ report, quantile, ms }) {
   });
 }
 
+// The board with 500 agents, eight of them at work: the largest paint, and how long keys take.
+async function vitals({ report, quantile, ms }) {
+  const agents = 500, working = 8, keys = 200;
+  await withStack(async (stack, browser) => {
+    const script = { turns: [{ steps: [{ flood: { lines: 1e6, size: 60, rate: 2.5 } }] }] };
+    const repository = await makeRepository(stack.dir);
+    await stack.ask('config.set', { general: { max_working: working, agent_command: agentCommand(script) } });
+    for (let made = 0; made < agents; made += 100) {
+      const { tasks } = await stack.ask('task.create', { repository, tasks: [{ title: `Load ${made}` }], agents_per_task: 100, manager: false });
+      if (!made) for (const agent of tasks[0].agents.slice(0, working)) await stack.untilState(agent, 'working', 60000);
+    }
+    const { page } = await signedIn(stack, browser);
+    await page.addInitScript(watchVitals);
+    const paints = [];
+    for (let i = 0; i < 5; i++) {
+      await page.goto(`http://localhost:${stack.port}/`);
+      await page.waitForFunction(() => window.vitals.paint > 0);
+      paints.push(await page.evaluate(() => window.vitals.paint));
+    }
+    await page.locator('.row-working').first().waitFor();
+    for (let i = 0; i < keys; i++) await page.keyboard.press('jjjk'[i % 4]);
+    const { moved, acts } = await page.evaluate(() => window.vitals);
+    const late = Object.values(acts).sort((a, b) => b - a);
+    report('C5 the board, 500 agents: largest paint (LCP), median / most of 5', `${ms(quantile(sorted(paints), 0.5))} / ${ms(paints.at(-1))}`, '<= 500 ms', `moved meanwhile (CLS): ${moved.toFixed(3)}`);
+    report('C5 … a key, p98 (INP)', `${late[Math.floor(keys * 0.02)] ?? '<= 16'} ms`, '<= 100 ms', `${keys} keys, ${late.length} of them slower than 16 ms; in steps of 8 ms`);
+  });
+}
+
 // Opens the agent from the board five times: to the frame that shows its output.
 async function openings(stack, page, agent) {
   const paints = [];
@@ -311,6 +339,7 @@ async function streams({ report, ms }) {
 
 export async function page(tools, want) {
   if (want('pixels')) await pixels(tools);
+  if (want('vitals')) await vitals(tools);
   if (want('streams')) await streams(tools);
   if (want('million')) await million(tools);
 }

@@ -15,6 +15,19 @@ export async function openBrowser() {
   });
 }
 
+// In a page, before its own scripts: collects the web's own measures (web.dev/vitals) in
+// `vitals`: ms to the largest paint, how much moved, and the ms of each key or click that
+// took longer than 16.
+export function watchVitals() {
+  window.vitals = { paint: 0, moved: 0, acts: {} };
+  const watch = (type, options, take) => new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true, ...options });
+  watch('largest-contentful-paint', {}, (entry) => { window.vitals.paint = entry.startTime; });
+  watch('layout-shift', {}, (entry) => { if (!entry.hadRecentInput) window.vitals.moved += entry.value; });
+  watch('event', { durationThreshold: 16 }, ({ interactionId, duration }) => {
+    if (interactionId) window.vitals.acts[interactionId] = Math.max(duration, window.vitals.acts[interactionId] ?? 0);
+  });
+}
+
 const NAMED = { Enter: [13, '\r'], Escape: [27], Delete: [46], ArrowDown: [40] };
 
 // Keys in one go, each sent before the one before it was answered for, as quick fingers do:

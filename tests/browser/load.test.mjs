@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeRepository, patience, startStack, support } from '../support/stack.mjs';
-import { openBrowser } from './browser.mjs';
+import { openBrowser, watchVitals } from './browser.mjs';
 
 const AGENTS = 500;
 const TALKING = 8;
@@ -116,6 +116,17 @@ test('the palette over 500 agents: a key takes less than a frame or two', async 
   t.diagnostic(`a key: p50 ${middle.toFixed(1)} ms, most ${times.at(-1).toFixed(1)} ms`);
   assert.ok(middle < 16, `${middle} ms`);
   await page.keyboard.press('Escape');
+});
+
+test('nothing moves while the board of 500 agents comes up', async () => {
+  const other = await page.context().newPage();
+  await other.addInitScript(watchVitals);
+  await other.goto(page.url());
+  await other.locator('.row-working').first().waitFor();
+  await other.waitForFunction(() => window.vitals.paint > 0);
+  const moved = await other.evaluate(() => window.vitals.moved);
+  assert.ok(moved < 0.001, `what is shown moved by ${moved} (layout shift)`);
+  await other.close();
 });
 
 // When the machine had no room: spans in which somebody waited for a processor nearly all the

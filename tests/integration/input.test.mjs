@@ -110,6 +110,8 @@ test('agents and configuration', async () => {
   await refuses('config.set', { models: { agent: 'nosuch/model' } }, 'invalid', /nosuch/);
   await refuses('config.set', { models: { poet: 'openai/x' } }, 'invalid', /poet/);
   await refuses('config.set', { general: { max_working: 0 } }, 'invalid', /max_working/);
+  await refuses('config.set', { general: { agent_command: ['/bin/true', 1] } }, 'invalid', /agent_command: should be a list/);
+  await refuses('config.set', { general: { agent_command: ['/bin/true', 'x'.repeat(4097)] } }, 'invalid', /agent_command: .* 4097 bytes, at most 4096/);
   await refuses('config.set', { general: { nosuch: 1 } }, 'invalid', /nosuch/);
   // One good and one bad value: neither is taken.
   await refuses('config.set', { general: { limit_turns: 7, permission: 'maybe' } }, 'invalid', /permission/);
