@@ -33,6 +33,11 @@
 #define SPOOL_COMPACT_BYTES (4 * 1024 * 1024) /* acknowledged beginning worth a copy */
 #define SPOOL_COPY_BYTES (16 * 1024)
 #define SPOOL_FRAME_MAX (EVENT_HEADER_MAX + EVENT_BODY_MAX)
+#define SPOOL_RECORD_MIN 32 /* no record is smaller: header line, seq, at */
+#define SPOOL_SECTOR 4096   /* a disk that gives an error gives it for about as much */
+
+/* What stands in the place of an event that was damaged: says nothing, keeps the number. */
+#define SPOOL_PLACEHOLDER "{\"stream\":\"log\",\"text\":\"\",\"broken\":true}"
 
 struct spool {
 	int fd;
@@ -49,6 +54,9 @@ struct spool {
 	size_t n_marks;
 	size_t marks_cap;
 	int64_t held; /* seq whose frame is in record, 0: none */
+	int64_t lost; /* events that were damaged */
+	bool damaged; /* why the last look failed: mend() can help */
+	char topic[EVENT_HEADER_MAX];
 	struct buf record;
 	char path[PATHS_MAX];
 	char path_new[PATHS_MAX];
@@ -162,59 +170,140 @@ static int start_over(struct spool *s, int64_t base, struct err *e)
 	return 0;
 }
 
-/* True if data starts with a whole record of this seq; *n is its length on disk. */
+/* True if the frame is one of ours, as far as its topic tells. */
+static bool our_topic(const struct spool *s, const char *frame, size_t n)
+{
+	size_t len = strlen(s->topic);
+
+	return n > len && memcmp(frame, s->topic, len) == 0;
+}
+
+/* True if data starts with a whole record; *seq is its number, *n its length on disk. */
 static bool whole_record(
-	const struct spool *s, const char *data, size_t have, int64_t seq, size_t *n)
+	const struct spool *s, const char *data, size_t have, int64_t *seq, size_t *n)
 {
 	const unsigned char *p = (const unsigned char *)data;
 	struct event ev;
 	size_t len;
 
-	if (have < SPOOL_RECORD)
+	if (have < SPOOL_RECORD || !our_topic(s, data + SPOOL_RECORD, have - SPOOL_RECORD))
 		return false;
 	len = get32(p);
 	if (len > SPOOL_FRAME_MAX || len > have - SPOOL_RECORD)
 		return false;
 	if (crc32c(data + SPOOL_RECORD, len) != get32(p + 4))
 		return false;
-	if (event_decode(data + SPOOL_RECORD, len, &ev, NULL) < 0 || ev.number != seq ||
-		ev.subject != s->agent || strcmp(ev.stream, "agent") != 0)
+	if (event_decode(data + SPOOL_RECORD, len, &ev, NULL) < 0 || ev.subject != s->agent)
 		return false;
+	*seq = ev.number;
 	*n = SPOOL_RECORD + len;
 	return true;
 }
 
-/* Walks the records to the first that is torn or damaged, and cuts there. */
-static int recover(struct spool *s, int64_t file_size, struct err *e)
+/* Like read_at; what the disk cannot give is zeros. */
+static ssize_t read_rough(int fd, char *out, size_t n, int64_t offset)
+{
+	ssize_t got = read_at(fd, out, n, offset);
+	size_t used = 0;
+
+	if (got >= 0 || errno != EIO)
+		return got;
+	while (used < n) {
+		size_t want = n - used < SPOOL_SECTOR ? n - used : SPOOL_SECTOR;
+
+		got = read_at(fd, out + used, want, offset + (int64_t)used);
+		if (got < 0 && errno != EIO)
+			return -1;
+		if (got < 0) {
+			memset(out + used, 0, want);
+			got = (ssize_t)want;
+		}
+		if (got == 0)
+			break;
+		used += (size_t)got;
+	}
+	return (ssize_t)used;
+}
+
+/* A walk over all whole records of a file, past what is none. */
+struct walk {
+	const struct spool *s;
+	char *window;
+	size_t have, used;
+	int64_t offset; /* of window + used */
+	bool end;	/* the window holds the rest of the file */
+	/* The record found. */
+	const char *record;
+	size_t n;
+	int64_t seq;
+	int64_t skipped; /* bytes that are no record, between the one before and this one */
+};
+
+static void walk_init(struct walk *w, const struct spool *s)
+{
+	*w = (struct walk){.s = s, .offset = SPOOL_HEADER};
+	w->window = malloc((size_t)2 * (SPOOL_RECORD + SPOOL_FRAME_MAX));
+	if (!w->window)
+		err_out_of_memory();
+}
+
+/* 1: a record; 0: there is none any more; -1: the file cannot be read. */
+static int walk_next(struct walk *w, struct err *e)
 {
 	size_t cap = SPOOL_RECORD + SPOOL_FRAME_MAX;
-	_cleanup_free_ char *window = malloc(2 * cap);
-	size_t have = 0;
-	size_t used = 0;
-	size_t n;
 
-	if (!window)
-		err_out_of_memory();
-	s->size = SPOOL_HEADER;
-	for (;;) {
-		if (have - used < cap) {
+	w->used += w->n;
+	w->offset += (int64_t)w->n;
+	w->n = 0;
+	for (w->skipped = 0;; w->skipped++, w->used++, w->offset++) {
+		if (!w->end && w->have - w->used < cap) {
 			ssize_t got;
 
-			memmove(window, window + used, have - used);
-			have -= used;
-			used = 0;
-			got = read_at(
-				s->fd, window + have, 2 * cap - have, s->size + (int64_t)have);
+			memmove(w->window, w->window + w->used, w->have - w->used);
+			w->have -= w->used;
+			w->used = 0;
+			got = read_rough(w->s->fd, w->window + w->have, 2 * cap - w->have,
+				w->offset + (int64_t)w->have);
 			if (got < 0)
-				return err_errno(e, "read %s", s->path);
-			have += (size_t)got;
+				return err_errno(e, "read %s", w->s->path);
+			w->end = (size_t)got < 2 * cap - w->have;
+			w->have += (size_t)got;
 		}
-		if (!whole_record(s, window + used, have - used, s->last + 1, &n))
-			break;
+		w->record = w->window + w->used;
+		if (w->have - w->used < SPOOL_RECORD_MIN)
+			return 0;
+		if (whole_record(w->s, w->record, w->have - w->used, &w->seq, &w->n))
+			return 1;
+	}
+}
+
+static int mend(struct spool *s, int64_t acked, bool to_last, struct err *e);
+
+/* Walks the records to the first that is torn or damaged. Are there whole ones behind it,
+ * it is mended, else all from there on is cut. */
+static int recover(struct spool *s, int64_t file_size, struct err *e)
+{
+	struct walk w;
+	int more;
+
+	walk_init(&w, s);
+	_cleanup_free_ char *window = w.window;
+
+	s->size = SPOOL_HEADER;
+	while ((more = walk_next(&w, e)) == 1 && w.skipped == 0 && w.seq == s->last + 1) {
 		s->last++;
 		mark(s, s->last, s->size);
-		s->size += (int64_t)n;
-		used += n;
+		s->size += (int64_t)w.n;
+	}
+	if (more < 0)
+		return -1;
+	for (int64_t hole = w.skipped; more == 1; hole += (int64_t)w.n + w.skipped) {
+		/* No more are missing than there was room for. */
+		if (w.seq > s->last + 1 && w.seq - s->last - 1 <= hole / SPOOL_RECORD_MIN)
+			return mend(s, s->acked, false, e);
+		more = walk_next(&w, e);
+		if (more < 0)
+			return -1;
 	}
 	if (s->size == file_size)
 		return 0;
@@ -225,17 +314,38 @@ static int recover(struct spool *s, int64_t file_size, struct err *e)
 	return 0;
 }
 
-/* Length of the record at offset on disk, or -1. */
-static int64_t record_length(struct spool *s, int64_t offset, struct err *e)
+/* -1 and the word that a record is damaged. */
+static int damage(struct spool *s, int64_t seq, struct err *e)
 {
-	unsigned char head[SPOOL_RECORD];
-	int64_t len;
+	s->damaged = true;
+	return err_set(e, ERR_SYS, "%s: event %" PRId64 " is damaged on disk", s->path, seq);
+}
 
-	if (read_at(s->fd, head, sizeof(head), offset) != (ssize_t)sizeof(head))
-		return err_errno(e, "read %s", s->path);
-	len = get32(head);
-	if (len > SPOOL_FRAME_MAX || offset + SPOOL_RECORD + len > s->size)
-		return err_set(e, ERR_SYS, "%s: was changed by someone else", s->path);
+static int unreadable(struct spool *s, struct err *e)
+{
+	s->damaged = errno == EIO;
+	return err_errno(e, "read %s", s->path);
+}
+
+/* Length of the record seq at offset on disk, or -1: what is there is not that record, as
+ * far as its first line tells. */
+static int64_t record_length(struct spool *s, int64_t seq, int64_t offset, struct err *e)
+{
+	char head[SPOOL_RECORD + EVENT_HEADER_MAX];
+	char number[32];
+	ssize_t got = read_at(s->fd, head, sizeof(head), offset);
+	size_t have = got > SPOOL_RECORD ? (size_t)got - SPOOL_RECORD : 0;
+	const char *end = memchr(head + SPOOL_RECORD, '\n', have);
+	int64_t len = have ? get32((unsigned char *)head) : 0;
+
+	if (got < 0)
+		return unreadable(s, e);
+	snprintf(number, sizeof(number), " %" PRId64 " v", seq);
+	if (!end || !our_topic(s, head + SPOOL_RECORD, have) ||
+		!memmem(head + SPOOL_RECORD, (size_t)(end - head) - SPOOL_RECORD, number,
+			strlen(number)) ||
+		len > SPOOL_FRAME_MAX || offset + SPOOL_RECORD + len > s->size)
+		return damage(s, seq, e);
 	return SPOOL_RECORD + len;
 }
 
@@ -258,7 +368,7 @@ static int64_t locate(struct spool *s, int64_t seq, struct err *e)
 		}
 	}
 	for (; at < seq; at++) {
-		int64_t n = record_length(s, offset, e);
+		int64_t n = record_length(s, at, offset, e);
 
 		if (n < 0)
 			return -1;
@@ -312,6 +422,7 @@ struct spool *spool_open(const char *dir, int64_t agent, int64_t committed, stru
 		err_out_of_memory();
 	s->fd = -1;
 	s->agent = agent;
+	snprintf(s->topic, sizeof(s->topic), "agent/%" PRId64 " ", agent);
 	buf_init(&s->record, 0);
 	if (snprintf(s->path, sizeof(s->path), "%s/events", dir) >= (int)sizeof(s->path) ||
 		snprintf(s->path_new, sizeof(s->path_new), "%s/events.new", dir) >=
@@ -373,12 +484,13 @@ static void redact(char *body, const char *before, size_t n)
 	}
 }
 
-/* Builds the record of the next seq in s->record. */
-static int build(struct spool *s, enum event_kind kind, const char *body, size_t n, struct err *e)
+/* Builds the record of this seq in s->record. */
+static int build(struct spool *s, int64_t seq, enum event_kind kind, const char *body, size_t n,
+	struct err *e)
 {
 	char header[EVENT_HEADER_MAX];
 	unsigned char head[SPOOL_RECORD] = {0};
-	size_t header_len = event_header("agent", s->agent, kind, s->last + 1, header);
+	size_t header_len = event_header("agent", s->agent, kind, seq, header);
 	size_t skip = 1;
 	size_t len;
 
@@ -395,8 +507,8 @@ static int build(struct spool *s, enum event_kind kind, const char *body, size_t
 	buf_reset(&s->record);
 	buf_add(&s->record, head, sizeof(head));
 	buf_add(&s->record, header, header_len);
-	buf_addf(&s->record, "{\"seq\":%" PRId64 ",\"at\":%" PRId64 "%s", s->last + 1,
-		clock_wall_ms(), skip == n - 1 ? "" : ",");
+	buf_addf(&s->record, "{\"seq\":%" PRId64 ",\"at\":%" PRId64 "%s", seq, clock_wall_ms(),
+		skip == n - 1 ? "" : ",");
 	buf_add(&s->record, body + skip, n - skip);
 	redact(s->record.data + s->record.len - (n - skip), body + skip, n - skip);
 	len = s->record.len - SPOOL_RECORD;
@@ -410,7 +522,7 @@ int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t
 {
 	if ((unsigned)kind >= EVENT_KIND_COUNT)
 		return err_set(e, ERR_INTERNAL, "event of unknown kind %d", (int)kind);
-	if (build(s, kind, body, n, e) < 0)
+	if (build(s, s->last + 1, kind, body, n, e) < 0)
 		return -1;
 	if (s->size - s->acked_end + (int64_t)s->record.len > SPOOL_MAX_BYTES)
 		return err_set(e, ERR_LIMIT, "%s: full, %lld MiB of events wait for the supervisor",
@@ -438,11 +550,12 @@ static int fetch(struct spool *s, int64_t seq, int64_t offset, struct err *e)
 	char ahead[SPOOL_READ_AHEAD];
 	ssize_t got = read_at(s->fd, ahead, sizeof(ahead), offset);
 	size_t have = got > 0 ? (size_t)got : 0;
+	int64_t found = 0;
 	size_t n = 0;
 	size_t want;
 
 	if (got < 0)
-		return err_errno(e, "read %s", s->path);
+		return unreadable(s, e);
 	want = have >= SPOOL_RECORD ? SPOOL_RECORD + get32((unsigned char *)ahead) : 0;
 	buf_reset(&s->record);
 	s->held = 0;
@@ -457,28 +570,32 @@ static int fetch(struct spool *s, int64_t seq, int64_t offset, struct err *e)
 			buf_add(&s->record, rest, got > 0 ? (size_t)got : 0);
 		}
 	}
-	if (!whole_record(s, s->record.data, s->record.len, seq, &n))
-		return err_set(
-			e, ERR_SYS, "%s: event %" PRId64 " is damaged on disk", s->path, seq);
+	if (!whole_record(s, s->record.data, s->record.len, &found, &n) || found != seq)
+		return damage(s, seq, e);
 	s->held = seq;
+	s->next_seq = seq + 1;
+	s->next_offset = offset + (int64_t)n;
 	return 0;
+}
+
+static int look_up(struct spool *s, int64_t seq, struct err *e)
+{
+	int64_t offset;
+
+	s->damaged = false;
+	offset = locate(s, seq, e);
+	return offset < 0 ? -1 : fetch(s, seq, offset, e);
 }
 
 int spool_read(struct spool *s, int64_t seq, const char **frame, size_t *n, struct err *e)
 {
-	int64_t offset;
-
 	if (seq <= s->acked || seq > s->last)
 		return err_set(e, ERR_NOT_FOUND,
 			"%s: no event %" PRId64 ", there are %" PRId64 " to %" PRId64, s->path, seq,
 			s->acked + 1, s->last);
-	if (seq != s->held) {
-		offset = locate(s, seq, e);
-		if (offset < 0 || fetch(s, seq, offset, e) < 0)
-			return -1;
-		s->next_seq = seq + 1;
-		s->next_offset = offset + (int64_t)s->record.len;
-	}
+	if (seq != s->held && look_up(s, seq, e) < 0 &&
+		(!s->damaged || mend(s, s->acked, true, e) < 0 || look_up(s, seq, e) < 0))
+		return -1;
 	*frame = s->record.data + SPOOL_RECORD;
 	*n = s->record.len - SPOOL_RECORD;
 	return 0;
@@ -544,6 +661,116 @@ static int compact(struct spool *s, struct err *e)
 	return 0;
 }
 
+/* A file that is made anew, record by record. */
+struct copy {
+	int fd;
+	int64_t last, size;
+	int64_t lost, first_lost, last_lost;
+};
+
+static int copy_record(struct spool *s, struct copy *c, const char *data, size_t n, struct err *e)
+{
+	if (write_at(c->fd, data, n, c->size) < 0)
+		return err_errno(e, "write %s", s->path_new);
+	c->last++;
+	mark(s, c->last, c->size);
+	c->size += (int64_t)n;
+	return 0;
+}
+
+/* Placeholders for the events up to and with seq. */
+static int copy_holes(struct spool *s, struct copy *c, int64_t seq, struct err *e)
+{
+	while (c->last < seq) {
+		if (build(s, c->last + 1, EVENT_OUTPUT, SPOOL_PLACEHOLDER,
+			    strlen(SPOOL_PLACEHOLDER), e) < 0 ||
+			copy_record(s, c, s->record.data, s->record.len, e) < 0)
+			return -1;
+		c->first_lost = c->lost++ ? c->first_lost : c->last;
+		c->last_lost = c->last;
+	}
+	return 0;
+}
+
+/* The next event says what is lost. */
+static int copy_words(struct spool *s, struct copy *c, struct err *e)
+{
+	char range[64] = "", body[512];
+	int n;
+
+	if (c->lost > 1)
+		snprintf(range, sizeof(range), " to %" PRId64, c->last_lost);
+	log_warn("%s: %" PRId64 " event%s (%" PRId64 "%s) damaged on disk and lost", s->path,
+		c->lost, c->lost == 1 ? "" : "s", c->first_lost, range);
+	n = snprintf(body, sizeof(body),
+		"{\"what\":\"events lost\",\"lost_events\":%" PRId64 ",\"reason\":\"%" PRId64
+		" event%s (number %" PRId64 "%s) could not be read back: the agent's spool was "
+		"damaged on disk, and what the supervisor did not have yet is lost\",\"hint\":"
+		"\"check the disk that holds the state directory\"}",
+		c->lost, c->lost, c->lost == 1 ? "" : "s", c->first_lost, range);
+	if (build(s, c->last + 1, EVENT_TROUBLE, body, (size_t)n, e) < 0)
+		return -1;
+	return copy_record(s, c, s->record.data, s->record.len, e);
+}
+
+static int copy_whole(struct spool *s, struct copy *c, bool to_last, struct err *e)
+{
+	int64_t hole = 0;
+	struct walk w;
+	int more;
+
+	walk_init(&w, s);
+	_cleanup_free_ char *window = w.window;
+
+	if (write_header(s, c->fd, c->last, e) < 0)
+		return -1;
+	while ((more = walk_next(&w, e)) == 1) {
+		hole += w.skipped;
+		if (w.seq <= c->last)
+			continue;
+		if (to_last ? w.seq > s->last : w.seq - c->last - 1 > hole / SPOOL_RECORD_MIN) {
+			hole += (int64_t)w.n;
+			continue;
+		}
+		if (copy_holes(s, c, w.seq - 1, e) < 0 || copy_record(s, c, w.record, w.n, e) < 0)
+			return -1;
+		hole = 0;
+	}
+	if (more < 0 || (to_last && copy_holes(s, c, s->last, e) < 0))
+		return -1;
+	return c->lost ? copy_words(s, c, e) : 0;
+}
+
+/* Records are damaged: what is whole behind acked moves to a new file, with a placeholder for
+ * each event that is not, and their number in words behind all of them. to_last: up to
+ * s->last, which was appended, whatever the file holds. Nothing changes if that fails. */
+static int mend(struct spool *s, int64_t acked, bool to_last, struct err *e)
+{
+	_cleanup_close_ int fd =
+		open(s->path_new, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct copy c = {.fd = fd, .last = acked, .size = SPOOL_HEADER};
+
+	if (fd < 0)
+		return err_errno(e, "make %s", s->path_new);
+	s->n_marks = 0;
+	if (copy_whole(s, &c, to_last, e) < 0 ||
+		(rename(s->path_new, s->path) < 0 && err_errno(e, "rename %s", s->path_new) < 0)) {
+		unlink(s->path_new);
+		s->n_marks = 0;
+		return -1;
+	}
+	close(s->fd);
+	s->fd = take_fd(&fd);
+	s->base = s->acked = acked;
+	s->last = c.last;
+	s->size = c.size;
+	s->acked_end = s->next_offset = SPOOL_HEADER;
+	s->next_seq = acked + 1;
+	s->held = 0;
+	s->lost += c.lost;
+	return 0;
+}
+
 int spool_acknowledge(struct spool *s, int64_t seq, struct err *e)
 {
 	int64_t offset;
@@ -554,9 +781,10 @@ int spool_acknowledge(struct spool *s, int64_t seq, struct err *e)
 			seq, s->last);
 	if (seq <= s->acked)
 		return 0;
+	s->damaged = false;
 	offset = locate(s, seq + 1, e);
-	if (offset < 0)
-		return -1;
+	if (offset < 0 || (seq < s->last && record_length(s, seq + 1, offset, e) < 0))
+		return s->damaged ? mend(s, seq, true, e) : -1;
 	crash_point(CRASH_SPOOL_ACKNOWLEDGE);
 	s->acked = seq;
 	s->acked_end = offset;
@@ -581,4 +809,9 @@ int64_t spool_acknowledged(const struct spool *s)
 int64_t spool_bytes(const struct spool *s)
 {
 	return s->size;
+}
+
+int64_t spool_lost(const struct spool *s)
+{
+	return s->lost;
 }

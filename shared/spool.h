@@ -5,7 +5,11 @@
  *
  * File: 32 bytes of header (magic, seq before the first record, agent, CRC-32C),
  * then records: 4-byte little-endian length of the frame, 4-byte CRC-32C of it,
- * frame (event header line and body). A torn or damaged tail is cut off at open. */
+ * frame (event header line and body). A torn or damaged tail is cut off at open.
+ *
+ * Records that are damaged on disk, found at open or when they are read back, are mended:
+ * the file is made anew with all that is whole; in the place of each lost event stands an
+ * empty output with "broken": true, and one event more, a trouble, tells how many. */
 #ifndef SHARED_SPOOL_H
 #define SHARED_SPOOL_H
 
@@ -36,7 +40,9 @@ int spool_append(struct spool *s, enum event_kind kind, const char *body, size_t
 	struct err *e);
 
 /* Reads the frame with this seq (must be > acknowledged). *frame is owned by the
- * spool and valid until its next call. ERR_NOT_FOUND. Sequential reads are O(1). */
+ * spool and valid until its next call. ERR_NOT_FOUND. ERR_SYS: it cannot be read, or was damaged
+ * and there is no room to mend it; nothing is given up, ask again. Sequential reads are
+ * O(1). */
 int spool_read(struct spool *s, int64_t seq, const char **frame, size_t *n, struct err *e);
 
 /* Everything up to and with seq is committed: it may be dropped. Space is given
@@ -46,5 +52,6 @@ int spool_acknowledge(struct spool *s, int64_t seq, struct err *e);
 int64_t spool_last(const struct spool *s);	   /* last seq appended; 0 if none ever */
 int64_t spool_acknowledged(const struct spool *s); /* highest acknowledged */
 int64_t spool_bytes(const struct spool *s);	   /* on disk */
+int64_t spool_lost(const struct spool *s);	   /* damaged on disk since it was opened */
 
 #endif

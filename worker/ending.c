@@ -23,6 +23,12 @@ static void tell_end(struct worker *w)
 	crash_point(CRASH_AGENT_ENDED);
 }
 
+void ending_tell_again(struct worker *w)
+{
+	if (!w->ending && w->session.ended_seq > 0)
+		tell_end(w);
+}
+
 static void on_hard_end(uv_timer_t *t)
 {
 	struct worker *w = t->data;

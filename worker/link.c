@@ -53,9 +53,26 @@ struct link {
 	bool alone, retiring;
 	int version; /* spoken with the supervisor: the lower of both */
 	int64_t alone_ms;
-	uv_timer_t watch, retry, silence;
+	int64_t lost; /* events that the spool has lost, as told to the handler */
+	uv_timer_t watch, retry, silence, loss;
 	int open_handles;
 };
+
+static void on_loss(uv_timer_t *t)
+{
+	struct link *l = t->data;
+
+	l->handler->lost(l->arg);
+}
+
+/* Not told at once: it may come out of the middle of a step. */
+static void notice_loss(struct link *l)
+{
+	if (spool_lost(l->spool) == l->lost)
+		return;
+	l->lost = spool_lost(l->spool);
+	uv_timer_start(&l->loss, on_loss, 0, 0);
+}
 
 static void publish_window(struct link *l)
 {
@@ -71,6 +88,7 @@ static void publish_window(struct link *l)
 			log_error("spool: %s", e.text);
 			return;
 		}
+		last = spool_last(l->spool); /* one more, where some were lost */
 		/* It may have been spooled by a worker of another version. */
 		head_len = event_restamp(frame, n, l->version, head, &rest);
 		l->published++;
@@ -80,6 +98,7 @@ static void publish_window(struct link *l)
 			log_debug("publish: %s", e.text);
 		crash_point(CRASH_WORKER_PUBLISH_AFTER);
 	}
+	notice_loss(l);
 }
 
 static void watch_start(struct link *l);
@@ -334,12 +353,14 @@ static void on_hello(void *arg, const char *data, size_t n, const struct err *fa
 }
 
 /* What the spool holds, before the supervisor's word decides where it goes on. */
-static int64_t stored_last(const struct link *l)
+static int64_t stored_last(struct link *l)
 {
 	struct err e;
 	struct spool *s = spool_open(l->folder, l->agent, 0, &e);
 	int64_t last = s ? spool_last(s) : 0;
 
+	if (s)
+		l->lost -= spool_lost(s); /* told when the spool is opened to stay */
 	spool_free(s);
 	return last;
 }
@@ -532,7 +553,8 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	uv_timer_init(loop, &l->watch);
 	uv_timer_init(loop, &l->retry);
 	uv_timer_init(loop, &l->silence);
-	l->watch.data = l->retry.data = l->silence.data = l;
+	uv_timer_init(loop, &l->loss);
+	l->watch.data = l->retry.data = l->silence.data = l->loss.data = l;
 	return l;
 }
 
@@ -571,10 +593,11 @@ void link_free(struct link *l)
 		l->questions = q->next;
 		free(q);
 	}
-	l->open_handles = 3;
+	l->open_handles = 4;
 	uv_close((uv_handle_t *)&l->watch, on_timer_closed);
 	uv_close((uv_handle_t *)&l->silence, on_timer_closed);
 	uv_close((uv_handle_t *)&l->retry, on_timer_closed);
+	uv_close((uv_handle_t *)&l->loss, on_timer_closed);
 }
 
 bool link_drained(const struct link *l)

@@ -36,6 +36,9 @@ struct link_handler {
 	/* The supervisor says that the disk is full, or, with "", that there is room. Told
 	 * after hello and at each change. */
 	void (*disk)(void *arg, const char *full);
+	/* Events were damaged in the spool before they were committed. Which ones nobody knows:
+	 * what the supervisor must know is to be told again. */
+	void (*lost)(void *arg);
 	/* Nothing was heard of a supervisor for the time given to link_alone_after (true), or
 	 * it is back (false). */
 	void (*alone)(void *arg, bool alone);

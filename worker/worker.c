@@ -134,6 +134,22 @@ static void on_disk(void *arg, const char *full)
 	consider_disk(w, full);
 }
 
+/* A state or a diff may be among what is lost. */
+static void on_lost(void *arg)
+{
+	struct worker *w = arg;
+
+	w->state[0] = '\0';
+	w->told_fingerprint = 0;
+	if (w->quitting) {
+		ending_tell_again(w);
+		return;
+	}
+	worker_tell_state(w);
+	if (w->tree && w->acp)
+		worker_look(w);
+}
+
 static void on_alone(void *arg, bool alone)
 {
 	struct worker *w = arg;
@@ -200,6 +216,7 @@ static void on_locked(uv_work_t *work, int status)
 		.drained = on_drained,
 		.blocked = on_blocked,
 		.disk = on_disk,
+		.lost = on_lost,
 		.alone = on_alone,
 		.retire = on_retire,
 		.refused = on_refused};

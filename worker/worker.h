@@ -153,6 +153,8 @@ void worker_quit(struct worker *w, int code);
 /* Called when something worker_quit waits for is gone. */
 void worker_maybe_exit(struct worker *w);
 void ending_on_signal(uv_signal_t *s, int number);
+/* If the agent has ended: its end once more, the first may be lost. */
+void ending_tell_again(struct worker *w);
 
 /* worker.hello was answered (link.h). */
 void start_on_hello(void *arg, const cJSON *result);

@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
+import { open, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeRepository, run, startStack, support, deadline, patience } from '../support/stack.mjs';
 
 let stack;
@@ -102,6 +105,39 @@ test('a killed worker is replaced and its agent goes on', async () => {
   await assertGapless([agent]);
   await stack.ask('agent.stop', { agent });
   await stack.untilState(agent, 'stopped');
+});
+
+// While nobody takes the events: a record's text, another's length, and the word of the end.
+test('what is damaged in the spool of a running worker is told, and the agent goes on', async () => {
+  stack = await startStack();
+  const [agent] = await createCounting(1, counting(200));
+  await turnStarted(agent);
+  stack.supervisor.kill('SIGKILL');
+  await stack.supervisor.ended;
+  const file = path.join(stack.stateDir, 'workspaces', String(agent), 'spool/events');
+  let spool;
+  while (!(spool = await readFile(file)).includes('"state":"done"')) await sleep(50);
+  const flip = async (at) => {
+    const f = await open(file, 'r+');
+    await f.write(Buffer.from([spool[at] ^ 0x55]), 0, 1, at);
+    await f.close();
+  };
+  const records = [...spool.toString('latin1').matchAll(/agent\/\d+ output (\d+) v1\n/g)].slice(-6);
+  await flip(records[1].index + 60);
+  await flip(records[4].index - 8);
+  await flip(spool.indexOf('"state":"done"') + 2);
+  await stack.startSupervisor();
+  await stack.untilState(agent, 'done', 60000);
+  await assertGapless([agent]);
+  const events = await stack.events(agent);
+  const broken = events.filter((e) => e.body.broken).map((e) => e.body.seq);
+  assert.equal(broken.length, 3);
+  assert.deepEqual(broken.slice(0, 2), [Number(records[1][1]), Number(records[4][1])]);
+  const [trouble] = events.filter((e) => e.body.what === 'events lost');
+  assert.equal(trouble.body.lost_events, 3);
+  assert.match(trouble.body.reason, new RegExp(`3 events \\(number ${broken[0]} to ${broken[2]}\\) .*damaged on disk`));
+  await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'the worker to end', 60000, { agent });
+  assert.ok(!(await stack.events(null, ['state'])).some((e) => /crash/i.test(e.body.reason)));
 });
 
 test('an outside subscriber works with nngcat alone', async () => {

@@ -52,9 +52,10 @@ struct scene {
 	int nexts;	     /* worker.next that came */
 	int64_t in_order;    /* events up to this seq came, in order */
 	int64_t last_number; /* field n of the last of them */
-	int frames;
+	int frames, broken, troubles;
 	/* What the worker was told. */
-	int hellos, commands, drained, blocked, released, alone, back, retired, refused, disks;
+	int hellos, commands, drained, blocked, released, alone, back, retired, refused, disks,
+		lost;
 	int64_t command;
 	char kind[32], disk[64], answer[128];
 	int answers, failures;
@@ -155,9 +156,14 @@ static void on_frame(void *arg, const char *frame, size_t n)
 		return; /* published again, or behind one that was dropped */
 	body = cJSON_ParseWithLength(ev.body, ev.body_len);
 	assert_int_equal(json_int(body, "seq", 0), ev.number);
+	s->in_order = ev.number;
+	if (ev.kind == EVENT_TROUBLE || json_bool(body, "broken", false)) {
+		s->troubles += ev.kind == EVENT_TROUBLE;
+		s->broken += ev.kind != EVENT_TROUBLE;
+		return;
+	}
 	assert_true(json_int(body, "n", -1) > s->last_number);
 	s->last_number = json_int(body, "n", -1);
-	s->in_order = ev.number;
 }
 
 /* Asks again for what the bus dropped until all up to seq is here, and commits it. */
@@ -213,6 +219,11 @@ static void on_disk(void *arg, const char *full)
 	snprintf(s->disk, sizeof s->disk, "%s", full);
 }
 
+static void on_lost(void *arg)
+{
+	((struct scene *)arg)->lost++;
+}
+
 static void on_alone(void *arg, bool alone)
 {
 	struct scene *s = arg;
@@ -265,6 +276,7 @@ static int scene_open(void **state)
 		.drained = on_drained,
 		.blocked = on_blocked,
 		.disk = on_disk,
+		.lost = on_lost,
 		.alone = on_alone,
 		.retire = on_retire,
 		.refused = on_refused};
@@ -551,8 +563,9 @@ static void damage(const char *path, const char *text)
 	close(fd);
 }
 
-/* What was damaged below us is not told as if it were whole, nor is what follows. */
-static void a_damaged_event_is_not_told(void **state)
+/* What was damaged below us is not told as if it were whole; that it is lost is told, and all
+ * that follows. */
+static void a_damaged_event_is_told_as_lost(void **state)
 {
 	struct scene *s = *state;
 	char path[PATHS_MAX];
@@ -564,13 +577,36 @@ static void a_damaged_event_is_not_told(void **state)
 	say(s, 2);
 	say(s, 3);
 	damage(paths_agent(&s->paths, AGENT, "spool/events", path), "\"n\":2");
-	s->frames = 0;
 	link_release(s->link);
-	for (int i = 0; i < 20; i++)
-		acknowledge(s, 1, true);
-	assert_int_equal(s->frames, 0);
-	assert_int_equal(s->in_order, 1);
-	assert_false(link_drained(s->link));
+	take_up_to(s, 4);
+	assert_int_equal(s->broken, 1);
+	assert_int_equal(s->last_number, 3);
+	assert_int_equal(s->troubles, 1);
+	UNTIL(s, s->lost);
+	say(s, 4);
+	take_up_to(s, 5);
+	assert_int_equal(s->lost, 1);
+}
+
+/* So is what was damaged before the worker began. */
+static void an_event_damaged_before_hello_is_told_as_lost(void **state)
+{
+	struct scene *s = *state;
+	char path[PATHS_MAX];
+	struct spool *ours;
+	int64_t seq;
+
+	ours = spool_open(paths_agent(&s->paths, AGENT, "spool", path), AGENT, 0, NULL);
+	assert_int_equal(spool_append(ours, EVENT_OUTPUT, "{\"n\":1}", 7, &seq, NULL), 0);
+	assert_int_equal(spool_append(ours, EVENT_OUTPUT, "{\"n\":2}", 7, &seq, NULL), 0);
+	spool_free(ours);
+	damage(paths_agent(&s->paths, AGENT, "spool/events", path), "\"n\":1");
+	start(s);
+	take_up_to(s, 3);
+	assert_int_equal(s->broken, 1);
+	assert_int_equal(s->last_number, 2);
+	assert_int_equal(s->troubles, 1);
+	UNTIL(s, s->lost);
 }
 
 static void what_is_held_back_is_told_at_its_release(void **state)
@@ -660,7 +696,8 @@ int main(int argc, char **argv)
 		IN_SCENE(too_long_an_event_is_left_out_alone),
 		IN_SCENE(what_the_disk_refuses_is_held_and_comes_in_order),
 		IN_SCENE(what_is_held_goes_with_the_link),
-		IN_SCENE(a_damaged_event_is_not_told),
+		IN_SCENE(a_damaged_event_is_told_as_lost),
+		IN_SCENE(an_event_damaged_before_hello_is_told_as_lost),
 		IN_SCENE(what_is_held_back_is_told_at_its_release),
 		IN_SCENE(questions_are_answered_or_fail),
 		IN_SCENE(silence_is_told_and_its_end),
