@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/cleanup.h"
+
 #define SOCKET_PATH_MAX 108 /* sun_path, with its NUL */
 #define LONGEST_SOCKET "/control.ipc"
 
@@ -306,4 +308,29 @@ int paths_shipped(const char *what, char *out, struct err *e)
 		"the folder \"%s\" that belongs to this program was found neither at "
 		"%s/../share/100x/%s nor in the source tree; set %s",
 		what, dir, what, variable);
+}
+
+const char *paths_aider_python(const struct paths *p, char *out)
+{
+	const char *given = env("HUNDREDX_AIDER_PYTHON");
+
+	return given ? put(out, "", given, "") : put(out, "", p->data_dir, "/aider/bin/python");
+}
+
+const char *paths_setup_aider(char *out)
+{
+	static const char *const places[] = {"/100x-setup-aider", "/../../scripts/setup-aider"};
+	char dir[PATHS_MAX];
+	struct err e;
+
+	for (size_t i = 0; own_folder(dir, &e) == 0 && i < sizeof(places) / sizeof(*places); i++) {
+		_cleanup_free_ char *real = NULL;
+
+		if (join(out, dir, places[i], "setup-aider", &e) < 0)
+			continue;
+		real = realpath(out, NULL);
+		if (real && access(real, X_OK) == 0)
+			return put(out, "", real, "");
+	}
+	return put(out, "", "100x-setup-aider", "");
 }

@@ -47,6 +47,16 @@ int paths_program(const char *name, char *out, struct err *e);
  * then in the source tree (<exe>/../../worker/aider, <exe>/../../webui/app/dist). */
 int paths_shipped(const char *what, char *out, struct err *e);
 
+/* The interpreter that has aider: $HUNDREDX_AIDER_PYTHON, else <data>/aider/bin/python.
+ * It need not be there. Writes into out (PATHS_MAX bytes) and returns it. */
+const char *paths_aider_python(const struct paths *p, char *out);
+
+/* The command that installs aider there, to be told to people: the full path of
+ * 100x-setup-aider beside this executable (an installed copy) or of the source tree's
+ * scripts/setup-aider; just a name if neither is there. Writes into out (PATHS_MAX bytes)
+ * and returns it. */
+const char *paths_setup_aider(char *out);
+
 /* mkdir -p with the mode for every folder made. */
 int paths_mkdirs(const char *path, unsigned mode, struct err *e);
 

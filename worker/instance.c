@@ -58,25 +58,21 @@ static int find_program(const char *name, char *out, size_t n, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "agent_command: no program \"%s\" in PATH", name);
 }
 
-static int find_python(const struct paths *paths, char *out, size_t n, struct err *e)
+static int find_python(const struct paths *paths, char *out, struct err *e)
 {
-	const char *set = getenv("HUNDREDX_AIDER_PYTHON");
+	char setup[PATHS_MAX];
 
-	if (set && *set)
-		snprintf(out, n, "%s", set);
-	else
-		snprintf(out, n, "%s/aider/bin/python", paths->data_dir);
-	if (access(out, X_OK) == 0)
+	if (access(paths_aider_python(paths, out), X_OK) == 0)
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, "aider is not installed (no %s): run scripts/setup", out);
+	return err_set(e, ERR_NOT_FOUND, "aider is not installed (no %s): run %s", out,
+		paths_setup_aider(setup));
 }
 
 static int adapter_words(struct instance_plan *p, const struct paths *paths, struct err *e)
 {
-	char python[PATHS_MAX + 32], folder[PATHS_MAX], script[PATHS_MAX + 32];
+	char python[PATHS_MAX], folder[PATHS_MAX], script[PATHS_MAX + 32];
 
-	if (find_python(paths, python, sizeof python, e) < 0 ||
-		paths_shipped("aider", folder, e) < 0)
+	if (find_python(paths, python, e) < 0 || paths_shipped("aider", folder, e) < 0)
 		return -1;
 	snprintf(script, sizeof script, "%s/acp_aider.py", folder);
 	return add_word(p, python, e) < 0 || add_word(p, script, e) < 0 ? -1 : 0;

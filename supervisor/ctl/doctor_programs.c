@@ -95,9 +95,8 @@ static int installed(const char *python, char *version)
 
 static void aider(struct doctor *d)
 {
-	static const char mend[] = "install the pinned one: ./scripts/setup-aider";
-	const char *python = getenv("HUNDREDX_AIDER_PYTHON");
-	char adapter[PATHS_MAX], place[PATHS_MAX + 32], want[VERSION_MAX], have[VERSION_MAX];
+	char adapter[PATHS_MAX], python[PATHS_MAX], setup[PATHS_MAX], mend[PATHS_MAX + 32];
+	char want[VERSION_MAX], have[VERSION_MAX];
 	struct err e;
 
 	if (paths_shipped("aider", adapter, &e) < 0) {
@@ -105,11 +104,8 @@ static void aider(struct doctor *d)
 			"%s", e.text);
 		return;
 	}
-	if (!python || !*python) {
-		snprintf(place, sizeof(place), "%s/aider/bin/python", d->ctl->paths.data_dir);
-		python = place;
-	}
-	if (access(python, X_OK) != 0)
+	snprintf(mend, sizeof(mend), "install the pinned one: %s", paths_setup_aider(setup));
+	if (access(paths_aider_python(&d->ctl->paths, python), X_OK) != 0)
 		doctor_find(d, FINDING_MISSING, "aider", mend, "no interpreter at %s", python);
 	else if (installed(python, have) < 0)
 		doctor_find(d, FINDING_MISSING, "aider", mend, "not installed beside %s", python);

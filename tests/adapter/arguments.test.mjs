@@ -96,6 +96,7 @@ test('another version of aider is refused with exit code 100 and both versions',
       const { code, stderr, stdout } = await run(python, [script, ...args], { env });
       assert.equal(code, 100);
       assert.match(stderr, /9\.9\.9.*0\.86\.2/);
+      assert.ok(stderr.trim().endsWith(`run ${path.join(root, 'scripts/setup-aider')}`), stderr);
       assert.equal(stdout, '');
     }
   } finally {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { build, deadline, freePort, makeRepository, patience, program, root, run, startStack, support } from '../support/stack.mjs';
@@ -251,7 +251,7 @@ test('a supervisor that cannot run is not tried for ever', async () => {
   assert.deepEqual(await stack.stop(), []);
 });
 
-// --- systemd's units ---
+// --- what make install puts in place: systemd's units, and the set-up of aider ---
 
 let installed;
 
@@ -266,6 +266,23 @@ before(async () => {
 
 after(async () => {
   assert.deepEqual(await installed.stack.stop(), []);
+});
+
+test('without aider, doctor and new name the one command that installs it', async () => {
+  const dataDir = path.join(installed.stack.dir, 'no-data');
+  const repository = await makeRepository(installed.stack.dir);
+  for (const [bin, setup] of [[build, path.join(root, 'scripts/setup-aider')],
+    [path.join(installed.prefix, 'bin'), path.join(installed.prefix, 'bin/100x-setup-aider')]]) {
+    await access(setup, constants.X_OK);
+    const stack = await startStack({ bin, env: { HUNDREDX_DATA_DIR: dataDir } });
+    const ctl = (...args) => run(path.join(bin, '100x'), ['--state-dir', stack.stateDir, '--run-dir', stack.runDir, ...args], { env: stack.env });
+    const doctor = await ctl('doctor', '--json');
+    const made = await ctl('new', repository, '--task', 'go');
+    assert.deepEqual(await stack.stop(), []);
+    assert.equal(JSON.parse(doctor.stdout).findings.find((f) => f.subject === 'aider').mend, `install the pinned one: ${setup}`);
+    assert.equal(made.code, 1);
+    assert.ok(made.stderr.includes(`aider is not installed (no ${dataDir}/aider/bin/python): run ${setup}\n`), made.stderr);
+  }
 });
 
 test('the units are sound, and closed as far as agents allow', async (t) => {

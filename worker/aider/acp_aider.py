@@ -24,6 +24,16 @@ def usage():
     return parser
 
 
+def setup_command():
+    """What installs the pinned aider: of an installed copy, or of the source tree."""
+    here = os.path.dirname(os.path.realpath(__file__))
+    for place in ("../../../bin/100x-setup-aider", "../../scripts/setup-aider"):
+        path = os.path.normpath(os.path.join(here, place))
+        if os.access(path, os.X_OK):
+            return path
+    return "100x-setup-aider"
+
+
 def check_version():
     """The adapter reaches into aider's insides, so only one version will do."""
     from hooks import aider_version
@@ -33,7 +43,7 @@ def check_version():
         found = f"aider {found} is installed" if found else "aider is not installed"
         print(
             f"acp_aider: {found} ({sys.executable}); this adapter needs aider {PINNED}:"
-            " run scripts/setup-aider",
+            f" run {setup_command()}",
             file=sys.stderr,
         )
         sys.exit(100)

@@ -16,8 +16,8 @@
 static int no_environment(void **state)
 {
 	static const char *const names[] = {"HUNDREDX_STATE_DIR", "HUNDREDX_RUN_DIR",
-		"HUNDREDX_DATA_DIR", "HUNDREDX_ADAPTER_DIR", "HUNDREDX_WEB_DIR", "XDG_STATE_HOME",
-		"XDG_RUNTIME_DIR", "XDG_DATA_HOME"};
+		"HUNDREDX_DATA_DIR", "HUNDREDX_ADAPTER_DIR", "HUNDREDX_WEB_DIR",
+		"HUNDREDX_AIDER_PYTHON", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -165,6 +165,23 @@ static void finds_what_is_shipped(void **state)
 	assert_int_equal(paths_shipped("kitchen", out, &e), -1);
 }
 
+static void finds_aider(void **state)
+{
+	struct paths p;
+	struct err e;
+	char out[PATHS_MAX];
+
+	(void)state;
+	assert_int_equal(paths_init(&p, NULL, NULL, &e), 0);
+	assert_string_equal(
+		paths_aider_python(&p, out), "/home/ann/.local/share/100x/aider/bin/python");
+	setenv("HUNDREDX_AIDER_PYTHON", "/opt/python", 1);
+	assert_string_equal(paths_aider_python(&p, out), "/opt/python");
+	unsetenv("HUNDREDX_AIDER_PYTHON");
+	/* Neither an installed copy's nor a source tree's lies where this test lies. */
+	assert_string_equal(paths_setup_aider(out), "100x-setup-aider");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup(sockets_need_short_paths, no_environment),
 		cmocka_unit_test_setup(makes_folders_and_refuses_open_ones, no_environment),
 		cmocka_unit_test_setup(finds_what_is_shipped, no_environment),
+		cmocka_unit_test_setup(finds_aider, no_environment),
 	};
 
 	return cmocka_run_group_tests_name("paths", tests, NULL, NULL);
