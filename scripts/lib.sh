@@ -23,6 +23,27 @@ die() {
 	exit 1
 }
 
+# Shows what stands at the head of the script and ends, if the arguments ask for help.
+help_if_asked() {
+	local argument
+	for argument; do
+		case $argument in -h | --help)
+			sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+			exit 0
+			;;
+		esac
+	done
+}
+
+# known WHAT CHOICES ARGUMENT...: dies at the first argument that is none of the choices.
+known() {
+	local what=$1 choices=" $2 " argument
+	shift 2
+	for argument; do
+		[[ -n $argument && $choices == *" $argument "* ]] || die "unknown $what $argument"
+	done
+}
+
 # The option's value in "$2", or die.
 value_of() { [[ $# -ge 2 && -n $2 ]] || die "$1 wants a value"; }
 

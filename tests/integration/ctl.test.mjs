@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { startGithubDouble } from '../support/github_double.mjs';
@@ -303,6 +303,26 @@ test('archive, pick, activity, costs, search and repositories on the command lin
   await refused(1, /not on GitHub/, 'issues', repository);
   assert.match(await ok('keys'), /not set +GROQ_API_KEY/);
   await refused(1, /^$/, 'models', 'test', 'openai/x');
+});
+
+test('every script tells what it is for, and refuses what it does not know before it does anything', async () => {
+  const copy = path.join(stack.dir, 'source');
+  await cp(path.join(root, 'scripts'), path.join(copy, 'scripts'), { recursive: true });
+  const scripts = (await readdir(path.join(copy, 'scripts'), { withFileTypes: true })).filter((f) => f.isFile() && !f.name.includes('.'));
+  assert.ok(scripts.length >= 10);
+  for (const { name } of scripts) {
+    const call = (...args) => run(path.join(copy, 'scripts', name), args, { cwd: copy, env: stack.env, timeout: 20000 * patience });
+    for (const args of [['--help'], ['-h']]) {
+      const { code, stdout, stderr } = await call(...args);
+      assert.equal(code, 0, `${name}: ${stderr}`);
+      assert.match(stdout, /^[A-Z][^]*\n$/, name);
+    }
+    const { code, stdout, stderr } = await call('--nonsense');
+    assert.equal(code, 1, name);
+    assert.match(stderr, new RegExp(`^${name}: unknown .*--nonsense`));
+    assert.equal(stdout, '', name);
+  }
+  assert.deepEqual(await readdir(copy), ['scripts'], 'they made nothing');
 });
 
 test('help, man page and completions know every command', async () => {
