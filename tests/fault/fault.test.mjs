@@ -1,5 +1,5 @@
-// The n-th call fails, for every n: first the main paths by themselves (paths.c), then the
-// programs at work. FAULT_FULL=1 also tries every n where the test run takes a sample.
+// The n-th call fails: first for every n in the main paths by themselves (paths.c), then for
+// a sample of n in the programs at work; FAULT_FULL=1 tries every n there, too.
 // A failure names its n; that one alone (TEST_VERBOSE=1 shows what the programs say):
 //   FAULT_NTH=13 node --test --test-name-pattern='100x-supervisor, malloc' tests/fault
 import { after, before, describe, test } from 'node:test';
@@ -7,20 +7,18 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, deadline, makeRepository, program, run, startStack, support } from '../support/stack.mjs';
 
-const FILES = ['open', 'read', 'write', 'fsync', 'ftruncate', 'rename', 'mkdir', 'mmap'];
-// Where there are thousands of n, a sample of them with a step that shares no factor with
-// what loops do.
+const FILES = ['open', 'read', 'write', 'fsync', 'ftruncate', 'rename', 'mkdir', 'mmap', 'malloc'];
 const PATHS = {
-  spool: { calls: [...FILES, 'malloc'] },
-  session: { calls: [...FILES, 'malloc'] },
-  store: { calls: [...FILES, 'malloc'], step: { malloc: 41 } },
-  backup: { calls: [...FILES, 'malloc'], step: { malloc: 211 } },
-  workspace: { calls: [...FILES, 'malloc'], step: { malloc: 41 } },
-  child: { calls: ['open', 'pipe', 'fork', 'malloc'] },
+  spool: FILES,
+  session: FILES,
+  store: FILES,
+  backup: FILES,
+  workspace: FILES,
+  child: ['open', 'pipe', 'fork', 'malloc'],
 };
 
 let dir, repository;
@@ -31,23 +29,29 @@ before(async () => {
 after(() => rm(dir, { recursive: true }));
 
 describe('a path with a failing call', { concurrency: 2 }, () => {
-  for (const [name, { calls, step }] of Object.entries(PATHS)) {
+  for (const [name, calls] of Object.entries(PATHS)) {
     for (const call of calls) {
-      test(`${name}, ${call}`, async () => {
-        const every = process.env.FAULT_FULL ? 1 : step?.[call] ?? 1;
-        const { code, stdout, stderr } = await run(path.join(build, 'fault/paths'), [name, call], {
-          env: { ...process.env, LD_PRELOAD: path.join(build, 'fault/libfault.so'), FAULT_REPOSITORY: repository, FAULT_STEP: String(every) } });
-        assert.equal(code, 0, stdout + stderr);
-        assert.match(stdout, / 0 wrong$/m);
+      test(`${name}, ${call}`, async (t) => {
+        const env = { ...process.env, LD_PRELOAD: path.join(build, 'fault/libfault.so'), FAULT_REPOSITORY: repository };
+        // There are thousands of n where memory is asked for: a part of them for each core.
+        const parts = call === 'malloc' ? availableParallelism() : 1;
+        await Promise.all(Array.from({ length: parts }, async (_, part) => {
+          const { code, stdout, stderr } = await run(path.join(build, 'fault/paths'), [name, call, `${part + 1}`, `${parts}`], { env });
+          assert.equal(code, 0, stdout + stderr);
+          assert.match(stdout, / 0 wrong$/m);
+          t.diagnostic(stdout.trim());
+        }));
       });
     }
   }
 });
 
-// 1, 2, 3, 5, 8, ...: near one another where most goes wrong, and up to the end.
+// 1, 2, 3, 4, 6, 9, ...: near one another where most goes wrong, and up to the end.
+// FAULT_DENSE=10 goes on by a tenth instead of a half, FAULT_FULL=1 by 1.
 function* rising() {
   if (process.env.FAULT_NTH) return yield Number(process.env.FAULT_NTH);
-  for (let [a, b] = [1, 2]; ; [a, b] = process.env.FAULT_FULL ? [b, b + 1] : [b, a + b]) yield a;
+  const dense = process.env.FAULT_FULL ? Infinity : Number(process.env.FAULT_DENSE ?? 2);
+  for (let n = 1; ; n += Math.max(1, Math.floor(n / dense))) yield n;
 }
 
 const script = { load_session: true, turns: [{ steps: [{ text: 'working\n' }, { write: { path: 'new.txt', text: 'new\n' } }, { commit: 'New' }] }] };

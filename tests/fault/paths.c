@@ -1,20 +1,24 @@
 /* The main paths, each with the n-th call of one kind failing, for every n until nothing
- * fails any more:  paths PATH CALL [N FOLDER: this one alone]  (run with libfault.so preloaded; a
- * repository to clone is named by FAULT_REPOSITORY). Each n runs in a child of its own and must end
- * in success or in an error with a text; what was promised before must still be there, with no
- * descriptor and no memory left over. Exhausted memory may also end the process as
- * err_out_of_memory() does. Prints a line; exit code 1 if any n was bad. */
+ * fails any more:  paths PATH CALL [FROM STEP | N FOLDER]  (run with libfault.so preloaded; a
+ * repository to clone is named by FAULT_REPOSITORY; FROM STEP: every STEP-th n from FROM;
+ * N FOLDER: this one alone). Each n runs in a child of its own and must end in success or in an
+ * error with a text; what was promised before must still be there, with no descriptor and no
+ * memory left over. Exhausted memory may also end the process as err_out_of_memory() does; what
+ * was promised is then looked for by another. Prints a line; exit code 1 if any n was bad. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shared/child.h"
+#include "shared/cleanup.h"
 #include "shared/event.h"
 #include "shared/giturl.h"
 #include "shared/log.h"
@@ -24,6 +28,7 @@
 #include "worker/session.h"
 #include "worker/workspace.h"
 
+#define FOLDER "/dev/shm/100x-fault-XXXXXX" /* a disk takes longer than all the rest */
 #define CALLS_MAX 200000
 #define CHILD_SECONDS 5
 #define BODY "{\"text\":\"a line of output\\n\"}"
@@ -32,8 +37,8 @@ static void (*arm)(const char *call, long nth);
 static bool (*disarm)(void);
 static long (*living)(void);
 
-/* What a path has been promised, for its check. */
-static int64_t promised;
+/* What a path has been promised, for its check. Shared with the children. */
+static int64_t *promised;
 
 /* --- spool --- */
 
@@ -46,7 +51,7 @@ static int spool_path(const char *dir, struct err *e)
 	for (int i = 0; s && done == 0 && i < 3; i++) {
 		done = spool_append(s, EVENT_OUTPUT, BODY, strlen(BODY), &seq, e);
 		if (done == 0)
-			promised = seq;
+			*promised = seq;
 	}
 	if (s && done == 0)
 		done = spool_acknowledge(s, 1, e);
@@ -63,9 +68,9 @@ static const char *spool_check(const char *dir)
 
 	if (!s)
 		return "it does not open again";
-	if (spool_last(s) < promised)
+	if (spool_last(s) < *promised)
 		return "an event is gone";
-	for (int64_t seq = spool_acknowledged(s) + 1; seq <= promised; seq++) {
+	for (int64_t seq = spool_acknowledged(s) + 1; seq <= *promised; seq++) {
 		if (spool_read(s, seq, &frame, &n, &e) < 0 || !strstr(frame, BODY + 1))
 			return "an event is not what it was";
 	}
@@ -87,7 +92,7 @@ static int commit_event(struct store *s, bool durable, struct err *e)
 	}
 	if (store_commit(s, e) < 0)
 		return -1;
-	promised++;
+	++*promised;
 	return 0;
 }
 
@@ -128,17 +133,31 @@ static const char *store_good(const char *dir)
 		return "it does not open again";
 	last = store_last_event(s);
 	store_close(s);
-	return last < promised ? "a committed event is gone" : NULL;
+	return last < *promised ? "a committed event is gone" : NULL;
 }
 
 static int backup_path(const char *dir, struct err *e)
 {
 	char path[512], made[PATHS_MAX];
 
-	if (store_path(dir, e) < 0)
-		return -1;
 	snprintf(path, sizeof path, "%s/tasks.db", dir);
 	return store_backup(path, made, e);
+}
+
+/* What has the name of a copy is a whole one. */
+static const char *backup_check(const char *dir)
+{
+	char path[512];
+	_cleanup_(globfree) glob_t copies = {0};
+	struct err e;
+
+	snprintf(path, sizeof path, "%s/backups/tasks-*.db", dir);
+	glob(path, 0, NULL, &copies);
+	for (size_t i = 0; i < copies.gl_pathc; i++) {
+		if (store_check(copies.gl_pathv[i], NULL, &e) < 0)
+			return "a copy is not whole";
+	}
+	return store_good(dir);
 }
 
 /* --- session --- */
@@ -155,10 +174,10 @@ static int session_path(const char *dir, struct err *e)
 	s.command = 5;
 	done = session_save(&s, true, e);
 	if (done == 0)
-		promised = 5;
+		*promised = 5;
 	s.command = 6;
 	if (done == 0 && session_save(&s, false, e) == 0)
-		promised = 6;
+		*promised = 6;
 	session_clear(&s);
 	return done;
 }
@@ -171,7 +190,8 @@ static const char *session_check(const char *dir)
 
 	if (session_open(&s, dir, &e) < 0)
 		return "it does not open again";
-	bad = s.command < promised || (promised && strcmp(s.prompt ? s.prompt : "", "do it") != 0);
+	bad = s.command < *promised ||
+	      (*promised && strcmp(s.prompt ? s.prompt : "", "do it") != 0);
 	session_clear(&s);
 	return bad ? "what was saved is gone" : NULL;
 }
@@ -201,7 +221,7 @@ static int workspace_path(const char *dir, struct err *e)
 	} else if ((diff = workspace_diff(w, &fingerprint, e))) {
 		free(diff);
 		done = workspace_commit_all(w, "new", hash, e);
-		promised = done == 0;
+		*promised = done == 0;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -228,7 +248,7 @@ static const char *workspace_check(const char *dir)
 	}
 	ahead = workspace_commits_ahead(w, &e);
 	workspace_free(w);
-	return ahead < promised ? "the commit is gone" : NULL;
+	return ahead < *promised ? "the commit is gone" : NULL;
 }
 
 /* --- child --- */
@@ -279,17 +299,18 @@ static const char *child_check(const char *dir)
 
 static const struct path {
 	const char *name;
+	int (*prepare)(const char *dir, struct err *e); /* nothing fails in it; NULL: nothing */
 	int (*run)(const char *dir, struct err *e);
 	const char *(*check)(const char *dir);
 	bool afresh; /* libuv does not work in a forked child: each n is exec'd */
 	bool keeps;  /* libgit2 keeps what it has read until the process ends */
 } paths[] = {
-	{"spool", spool_path, spool_check, false, false},
-	{"store", store_path, store_good, false, false},
-	{"backup", backup_path, store_good, false, false},
-	{"session", session_path, session_check, false, false},
-	{"workspace", workspace_path, workspace_check, false, true},
-	{"child", child_path, child_check, true, false},
+	{"spool", NULL, spool_path, spool_check, false, false},
+	{"store", NULL, store_path, store_good, false, false},
+	{"backup", store_path, backup_path, backup_check, false, false},
+	{"session", NULL, session_path, session_check, false, false},
+	{"workspace", NULL, workspace_path, workspace_check, false, true},
+	{"child", NULL, child_path, child_check, true, false},
 };
 
 /* --- one n --- */
@@ -317,11 +338,15 @@ static int bad(const char *what)
 static int in_child(const struct path *p, const char *dir, const char *call, long nth)
 {
 	struct err e = {.kind = ERR_NONE};
-	long memory = living();
-	int fds = descriptors(), done;
 	const char *wrong;
+	int fds, done;
+	long memory;
 	bool failed;
 
+	if (p->prepare && p->prepare(dir, &e) < 0)
+		return bad(e.text);
+	fds = descriptors();
+	memory = living();
 	arm(call, nth);
 	done = p->run(dir, &e);
 	failed = disarm();
@@ -337,20 +362,25 @@ static int in_child(const struct path *p, const char *dir, const char *call, lon
 	return !failed ? CLEAN : done < 0 ? REFUSED : TOLERATED;
 }
 
-/* In the child. Does not return. */
-static void start(const struct path *p, const char *dir, const char *call, long nth)
+static int start(const struct path *p, const char *dir, const char *call, long nth)
 {
 	char number[24];
 
-	alarm(CHILD_SECONDS);
 	if (!p->afresh)
-		_exit(in_child(p, dir, call, nth));
+		return in_child(p, dir, call, nth);
 	snprintf(number, sizeof number, "%ld", nth);
 	execl("/proc/self/exe", "paths", p->name, call, number, dir, (char *)NULL);
-	_exit(BAD);
+	return bad("exec has failed");
 }
 
-static char *last_words(int fd, char *text, size_t size)
+static int check(const struct path *p, const char *dir)
+{
+	const char *wrong = p->check(dir);
+
+	return wrong ? bad(wrong) : CLEAN;
+}
+
+static void last_words(int fd, char *text, size_t size)
 {
 	size_t used = 0;
 	ssize_t n;
@@ -358,49 +388,62 @@ static char *last_words(int fd, char *text, size_t size)
 	while (used < size - 1 && (n = read(fd, text + used, size - 1 - used)) > 0)
 		used += (size_t)n;
 	text[used] = '\0';
-	return text;
 }
 
-/* Its exit code; BAD also for a crash, and for memory that ended it without a word. */
-static int one(const struct path *p, const char *call, long nth, char *said, size_t size)
+/* In a child, which says what is wrong on stderr: the path with its n-th call failing, or for
+ * n = 0 its check alone. Its exit code; BAD also for a crash. */
+static int one(
+	const struct path *p, const char *dir, const char *call, long nth, char *said, size_t size)
 {
-	char dir[] = "/tmp/100x-fault-XXXXXX";
-	struct err e;
 	int ends[2], status;
 	pid_t child;
 
-	if (!mkdtemp(dir) || pipe(ends) < 0 || (child = fork()) < 0)
+	if (pipe(ends) < 0 || (child = fork()) < 0)
 		return bad("no child");
 	if (child == 0) {
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
 		close(ends[1]);
-		start(p, dir, call, nth);
+		alarm(CHILD_SECONDS);
+		_exit(nth > 0 ? start(p, dir, call, nth) : check(p, dir));
 	}
 	close(ends[1]);
 	last_words(ends[0], said, size);
 	close(ends[0]);
 	waitpid(child, &status, 0);
-	if (workspace_remove(dir, &e) < 0)
-		return bad(e.text);
-	if (WIFSIGNALED(status)) {
-		snprintf(said, size, "crashed by signal %d", WTERMSIG(status));
-		return BAD;
-	}
-	if (WEXITSTATUS(status) == ERR_MEMORY_EXIT)
-		return strstr(said, "out of memory") && !strcmp(call, "malloc") ? REFUSED : BAD;
-	return WEXITSTATUS(status);
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	snprintf(said, size, "crashed by signal %d", WTERMSIG(status));
+	return BAD;
 }
 
-static int every(const struct path *p, const char *call)
+/* One n in a folder of its own. Memory must not end a process without a word, and what was
+ * promised before must be there then, too. */
+static int attempt(const struct path *p, const char *call, long nth, char *said, size_t size)
 {
-	const char *each = getenv("FAULT_STEP");
-	long refused = 0, tolerated = 0, wrong = 0, nth = 1, step = each ? atol(each) : 1;
+	char dir[] = FOLDER;
+	struct err e;
+	int got;
+
+	if (!mkdtemp(dir))
+		return bad("no folder");
+	*promised = 0;
+	got = one(p, dir, call, nth, said, size);
+	if (got == ERR_MEMORY_EXIT && !strcmp(call, "malloc") && strstr(said, "out of memory"))
+		got = one(p, dir, call, 0, said, size) == CLEAN ? REFUSED : BAD;
+	if (workspace_remove(dir, &e) < 0)
+		return bad(e.text);
+	return got;
+}
+
+static int every(const struct path *p, const char *call, long nth, long step)
+{
+	long refused = 0, tolerated = 0, wrong = 0;
 	char said[4096];
 	int got;
 
 	for (;; nth += step) {
-		got = one(p, call, nth, said, sizeof said);
+		got = attempt(p, call, nth, said, sizeof said);
 		if (got == CLEAN || nth >= CALLS_MAX)
 			break;
 		refused += got == REFUSED;
@@ -415,35 +458,46 @@ static int every(const struct path *p, const char *call)
 	return wrong || nth >= CALLS_MAX;
 }
 
+/* Once before, so that what libraries keep for good is there already. */
+static int warm_up(const struct path *p, struct err *e)
+{
+	char dir[] = FOLDER;
+
+	if (!mkdtemp(dir))
+		return err_errno(e, "make %s", dir);
+	if (workspace_library_init(e) < 0 || (p->prepare && p->prepare(dir, e) < 0) ||
+		p->run(dir, e) < 0)
+		return -1;
+	return workspace_remove(dir, e);
+}
+
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/100x-fault-XXXXXX";
+	const struct path *p = paths, *end = paths + sizeof paths / sizeof paths[0];
+	const char *folder = argc == 5 && strchr(argv[4], '/') ? argv[4] : NULL;
+	long nth = argc == 5 ? atol(argv[3]) : 1;
+	long step = argc == 5 && !folder ? atol(argv[4]) : 1;
 	struct err e;
 
 	arm = (void (*)(const char *, long))dlsym(RTLD_DEFAULT, "fault_arm");
 	disarm = (bool (*)(void))dlsym(RTLD_DEFAULT, "fault_disarm");
 	living = (long (*)(void))dlsym(RTLD_DEFAULT, "fault_living");
-	if ((argc != 3 && argc != 5) || !arm) {
-		fputs("usage: LD_PRELOAD=libfault.so paths PATH CALL\n", stderr);
+	while (p < end && argc > 1 && strcmp(p->name, argv[1]) != 0)
+		p++;
+	if ((argc != 3 && argc != 5) || !arm || p == end || nth < 1 || step < 1) {
+		fputs("usage: LD_PRELOAD=libfault.so paths PATH CALL [FROM STEP | N FOLDER]\n",
+			stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	log_init("fault");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-		if (strcmp(paths[i].name, argv[1]) != 0)
-			continue;
-		/* Once before, so that what libraries keep for good is there already. */
-		if (workspace_library_init(&e) < 0 || !mkdtemp(dir) || paths[i].run(dir, &e) < 0 ||
-			workspace_remove(dir, &e) < 0) {
-			fprintf(stderr, "%s\n", e.text);
-			return 2;
-		}
-		promised = 0;
-		if (argc == 5)
-			return in_child(&paths[i], argv[4], argv[2], atol(argv[3]));
-		return every(&paths[i], argv[2]);
+	promised = mmap(
+		NULL, sizeof *promised, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (warm_up(p, &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		return 2;
 	}
-	fprintf(stderr, "there is no path %s\n", argv[1]);
-	return 2;
+	*promised = 0;
+	return folder ? in_child(p, folder, argv[2], nth) : every(p, argv[2], nth, step);
 }
