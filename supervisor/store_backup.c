@@ -274,21 +274,37 @@ static int copy_file(const char *from, const char *to, struct err *e)
 	return n < 0 || fsync(out) < 0 ? err_errno(e, "copy %s to %s", from, to) : 0;
 }
 
-/* The log and its index belong to the damaged file: they go with it. */
-static int keep_damaged(const char *path, char *kept, struct err *e)
+/* The log and its index belong to the file beside which they lie. */
+static int move_log(const char *from, const char *to, struct err *e)
 {
-	static const char *const parts[] = {"-wal", "-shm", ""};
-	char from[PATHS_MAX + 8], to[PATHS_MAX + 8];
+	static const char *const parts[] = {"-wal", "-shm"};
+	char a[PATHS_MAX + 8], b[PATHS_MAX + 8];
 
-	if (snprintf(kept, PATHS_MAX, "%s.damaged-%" PRId64, path, clock_wall_ms()) >= PATHS_MAX)
-		return err_set(e, ERR_INVALID, "the path is too long: %.64s…", path);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-		snprintf(from, sizeof from, "%s%s", path, parts[i]);
-		snprintf(to, sizeof to, "%s%s", kept, parts[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return err_errno(e, "rename %s", from);
+		snprintf(a, sizeof a, "%s%s", from, parts[i]);
+		snprintf(b, sizeof b, "%s%s", to, parts[i]);
+		if (rename(a, b) < 0 && errno != ENOENT)
+			return err_errno(e, "rename %s", a);
 	}
 	return 0;
+}
+
+/* Wherever it ends, there is a store at path: where there is none, the next start begins an
+ * empty one. */
+static int exchange(const char *path, const char *part, char *kept, struct err *e)
+{
+	if (snprintf(kept, PATHS_MAX, "%s.damaged-%" PRId64, path, clock_wall_ms()) >= PATHS_MAX)
+		return err_set(e, ERR_INVALID, "the path is too long: %.64s…", path);
+	if (link(path, kept) < 0 && errno != ENOENT)
+		return err_errno(e, "keep %s as %s", path, kept);
+	if (move_log(path, kept, e) == 0) {
+		if (rename(part, path) == 0)
+			return 0;
+		err_errno(e, "rename %s", part);
+	}
+	move_log(kept, path, NULL);
+	unlink(kept);
+	return -1;
 }
 
 /* What was given away after the copy was made is not given twice: workers' epochs, numbers
@@ -328,11 +344,9 @@ int store_backup_restore(const char *path, char *kept, struct err *e)
 
 	if (join(part, store_backup_folder(path, folder), "restoring", e) < 0)
 		return -1;
-	if (prepare(path, part, e) < 0) {
+	if (prepare(path, part, e) < 0 || exchange(path, part, kept, e) < 0) {
 		unlink(part);
 		return -1;
 	}
-	if (keep_damaged(path, kept, e) < 0)
-		return -1;
-	return rename(part, path) < 0 ? err_errno(e, "rename %s", part) : 0;
+	return 0;
 }

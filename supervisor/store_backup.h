@@ -30,8 +30,8 @@ int store_check(const char *path, bool *damaged, struct err *e);
 int store_backup_newest(const char *path, char *out, struct err *e);
 
 /* Puts the newest good copy in the store's place. What was there, its log included, is
- * kept beside it under kept (PATHS_MAX bytes): path.damaged-<ms>. ERR_NOT_FOUND: no good
- * copy, nothing was changed. */
+ * kept beside it under kept (PATHS_MAX bytes): path.damaged-<ms>. On failure everything
+ * is as it was, so that it can be tried again. ERR_NOT_FOUND: no good copy. */
 int store_backup_restore(const char *path, char *kept, struct err *e);
 
 #endif

@@ -17,6 +17,7 @@ const PATHS = {
   session: FILES,
   store: FILES,
   backup: FILES,
+  restore: FILES,
   workspace: FILES,
   child: ['open', 'pipe', 'fork', 'malloc'],
 };

@@ -31,6 +31,7 @@
 #define FOLDER "/dev/shm/100x-fault-XXXXXX" /* a disk takes longer than all the rest */
 #define CALLS_MAX 200000
 #define CHILD_SECONDS 5
+#define DAMAGE "this is no database"
 #define BODY "{\"text\":\"a line of output\\n\"}"
 
 static void (*arm)(const char *call, long nth);
@@ -157,6 +158,57 @@ static const char *backup_check(const char *dir)
 		if (store_check(copies.gl_pathv[i], NULL, &e) < 0)
 			return "a copy is not whole";
 	}
+	return store_good(dir);
+}
+
+/* A damaged store with a log, and a good copy. */
+static int restore_prepare(const char *dir, struct err *e)
+{
+	char path[512], log[520];
+	_cleanup_close_ int fd = -1, log_fd = -1;
+
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	snprintf(log, sizeof log, "%s-wal", path);
+	if (store_path(dir, e) < 0 || backup_path(dir, e) < 0)
+		return -1;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (pwrite(fd, DAMAGE, strlen(DAMAGE), 0) < 0 || write(log_fd, "log", 3) < 0)
+		return err_errno(e, "damage %s", path);
+	return 0;
+}
+
+static int restore_path(const char *dir, struct err *e)
+{
+	char path[512], kept[PATHS_MAX];
+
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	return store_backup_restore(path, kept, e) < 0 ? -1 : store_check(path, NULL, e);
+}
+
+/* An absent store would be begun afresh, a log of another file's would be read into it. */
+static const char *restore_check(const char *dir)
+{
+	char path[512], log[530], head[sizeof DAMAGE] = "";
+	_cleanup_(globfree) glob_t kept = {0};
+	struct err e;
+	bool damaged;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/tasks.db", dir);
+	snprintf(log, sizeof log, "%s-wal", path);
+	f = fopen(path, "r");
+	if (!f)
+		return "there is no store";
+	damaged = fgets(head, sizeof head, f) && strcmp(head, DAMAGE) == 0;
+	fclose(f);
+	if (damaged != (access(log, F_OK) == 0))
+		return "the log is not where its store is";
+	if (damaged && restore_path(dir, &e) < 0)
+		return "it cannot be tried again";
+	snprintf(log, sizeof log, "%s.damaged-*-wal", path);
+	if (glob(log, 0, NULL, &kept) != 0 || kept.gl_pathc != 1)
+		return "the damaged one is not kept, or twice";
 	return store_good(dir);
 }
 
@@ -308,6 +360,7 @@ static const struct path {
 	{"spool", NULL, spool_path, spool_check, false, false},
 	{"store", NULL, store_path, store_good, false, false},
 	{"backup", store_path, backup_path, backup_check, false, false},
+	{"restore", restore_prepare, restore_path, restore_check, false, false},
 	{"session", NULL, session_path, session_check, false, false},
 	{"workspace", NULL, workspace_path, workspace_check, false, true},
 	{"child", NULL, child_path, child_check, true, false},
