@@ -30,7 +30,7 @@
 
 #define FOLDER "/dev/shm/100x-fault-XXXXXX" /* a disk takes longer than all the rest */
 #define CALLS_MAX 200000
-#define CHILD_SECONDS 5
+#define CHILD_SECONDS 60 /* then it hangs */
 #define DAMAGE "this is no database"
 #define BODY "{\"text\":\"a line of output\\n\"}"
 
