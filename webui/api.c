@@ -437,6 +437,27 @@ void api_ask_agent(const struct api *a, struct http_exchange *x, const char *met
 	api_ask(a, x, method, id, body, CONTROL_QUICK_MS, 200);
 }
 
+static void delete_agent(const struct api *a, struct http_exchange *x, int64_t id)
+{
+	bool discard = false;
+	struct query q;
+	struct err e;
+	cJSON *body;
+
+	if (api_query(x, "discard", &q) < 0)
+		return;
+	if (query_bool(&q, "discard", &discard, &e) < 0) {
+		reply_failure(x, &e);
+		return;
+	}
+	if (api_body(x, NULL, 0, &body) < 0)
+		return;
+	json_add_int(body, "agent", id);
+	if (discard)
+		cJSON_AddBoolToObject(body, "discard", true);
+	api_ask(a, x, "agent.delete", id, body, CONTROL_QUICK_MS, 200);
+}
+
 /* An errand looks through the whole workspace. */
 static void ask_workspace(
 	const struct api *a, struct http_exchange *x, const char *method, int64_t id)
@@ -463,7 +484,7 @@ static bool takes_query(enum route route)
 {
 	return route == ROUTE_AGENTS || route == ROUTE_TURNS || route == ROUTE_EVENTS ||
 	       route == ROUTE_STREAM || route == ROUTE_ACTIVITY || route == ROUTE_OUTPUT ||
-	       route == ROUTE_SEARCH || route == ROUTE_COSTS;
+	       route == ROUTE_SEARCH || route == ROUTE_COSTS || route == ROUTE_AGENT_DELETE;
 }
 
 void api_handle(const struct api *a, struct http_exchange *x, enum route route, int64_t id,
@@ -490,7 +511,7 @@ void api_handle(const struct api *a, struct http_exchange *x, enum route route, 
 	case ROUTE_AGENT:
 		return get_agent(a, x, id);
 	case ROUTE_AGENT_DELETE:
-		return api_ask_agent(a, x, "agent.delete", id, NULL, 0);
+		return delete_agent(a, x, id);
 	case ROUTE_TELL:
 	case ROUTE_TELL_ALL:
 		return api_ask_agent(a, x, "agent.tell", id, tell, COUNT(tell));

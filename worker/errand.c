@@ -185,9 +185,12 @@ static int save_work(const struct paths *paths, int64_t agent, const cJSON *ques
 	if (giturl_parse(repository, true, &url, e) < 0 || workspace_library_init(e) < 0)
 		return -1;
 	if (workspace_save(paths_agent(paths, agent, "repo", repo), paths_mirrors(paths, mirrors),
-		    &url, ref, false, &saved, mirror, e) < 0)
+		    &url, ref, false, &saved, mirror, e) < 0) {
+		if (e->kind == ERR_NOT_FOUND) /* the agent is there */
+			e->kind = ERR_CONFLICT;
 		return err_wrap(e, "its work could not be saved (deleting with discard removes it "
 				   "all the same)");
+	}
 	if (saved) {
 		json_add_str(answer, "saved", ref);
 		json_add_str(answer, "mirror", mirror);

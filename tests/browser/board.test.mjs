@@ -2,7 +2,7 @@
 // real processes and scripted agents.
 import { after, before, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { git, makeRepository, patience, startStack, support } from '../support/stack.mjs';
 import { axe } from './axe.mjs';
@@ -347,7 +347,12 @@ test('many at once: select, pause, resume, stop; what can be undone is', async (
   await row(ids[1]).waitFor({ state: 'detached' });
   await page.reload();
   await stack.until((event) => event.kind === 'deleted' && event.subject === ids[1], 'the deletion', 20000);
-  await stack.ask('agent.delete', { agent: ids[2] });
+  // Refused, since its work cannot be saved: it is back, with the way to do it all the same.
+  await rm(path.join(stack.stateDir, 'workspaces', String(ids[2]), 'repo/.git/HEAD'));
+  await row(ids[2]).locator('.row-link').focus();
+  await page.keyboard.press('Delete');
+  await toast(`#${ids[2]} was not deleted`).getByRole('button', { name: 'Delete without saving' }).click();
+  await stack.until((event) => event.kind === 'deleted' && event.subject === ids[2], 'the deletion', 20000);
   await row(ids[2]).waitFor({ state: 'detached' });
 });
 

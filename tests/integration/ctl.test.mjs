@@ -257,7 +257,7 @@ test('doctor tries the token of GitHub', async () => {
 // What the page can do, a command can: the REST interface's operations and their commands.
 const COMMANDS = {
   status: 'status', listTasks: 'list --tasks', createTasks: 'new', showTask: 'show --task', listAgents: 'list --archived', tellAll: 'tell', showAgent: 'show',
-  deleteAgent: 'delete', tell: 'tell', answerPermission: 'permit', listTurns: 'show --turns', showDiff: 'events', listEvents: 'events --agent', showUsage: 'show',
+  deleteAgent: 'delete --discard', tell: 'tell', answerPermission: 'permit', listTurns: 'show --turns', showDiff: 'events', listEvents: 'events --agent', showUsage: 'show',
   showConfig: 'config', changeConfig: 'config', interrupt: 'interrupt', pause: 'pause', resume: 'resume', stop: 'stop', finish: 'finish', retry: 'retry', events: 'events --follow',
   archive: 'archive', unarchive: 'unarchive', listRepositories: 'repositories', activity: 'activity', costs: 'costs', output: 'logs --lines', search: 'search',
   checkRepository: 'branches', listIssues: 'issues', testModel: 'models', listKeys: 'keys', splitGoal: 'split', judgeTask: 'judge', pickAgent: 'pick', unpickAgent: 'unpick',

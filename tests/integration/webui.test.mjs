@@ -394,8 +394,20 @@ test('every route answers as its description says', async () => {
   await call('POST', '/agents/{id}/stop', { id: stopped });
   await stack.untilState(stopped, 'stopped');
   await call('POST', '/agents/{id}/retry', { id: stopped });
+  await call('DELETE', '/agents/{id}', { id: stopped, query: '?discard=maybe', status: 400 });
+  await call('DELETE', '/agents/{id}', { id: stopped, query: '?force=true', status: 400 });
   await call('DELETE', '/agents/{id}', { id: stopped });
   await call('GET', '/agents/{id}', { id: stopped, status: 404 });
+  // Whose work cannot be saved stays, unless that is wanted.
+  const unsaved = await create(busy);
+  await stack.until((e) => e.kind === 'output' && e.body.text?.includes('started'), 'the agent to start', 30000, { agent: unsaved });
+  await call('POST', '/agents/{id}/stop', { id: unsaved });
+  await stack.untilState(unsaved, 'stopped');
+  await rm(path.join(stack.stateDir, 'workspaces', String(unsaved), 'repo/.git/HEAD'));
+  assert.match((await call('DELETE', '/agents/{id}', { id: unsaved, status: 409 })).error.message, /could not be saved.*discard/);
+  await call('GET', '/agents/{id}', { id: unsaved });
+  await call('DELETE', '/agents/{id}', { id: unsaved, query: '?discard=true' });
+  await call('GET', '/agents/{id}', { id: unsaved, status: 404 });
 
   const asking = await create({ turns: [{ steps: [{ permission: { title: 'May I?' } }] }] }, { permission: 'ask' });
   const asked = await stack.until((e) => e.kind === 'permission' && e.body.status === 'asked' && e.body, 'the question', 30000, { agent: asking });

@@ -6,7 +6,7 @@ import { plainLine } from './clean';
 import { DEEDS, type Action } from './deeds';
 import { plural } from './format';
 import { agentRow, agents, vanishing } from './store';
-import { toast, TOAST_MS } from './toast';
+import { toast, TOAST_MS, type Toast } from './toast';
 import type { Agent } from './types';
 
 const agentOf = (id: number): Agent | undefined => agentRow(id)?.peek();
@@ -22,12 +22,13 @@ const nameOf = (ids: readonly number[]): string => (ids.length === 1 ? `#${ids[0
 const ask = (action: Exclude<Action, 'delete'>, id: number): Promise<unknown> =>
   action === 'archive' || action === 'unarchive' ? api.archive(id, action === 'archive') : api.control(id, action);
 
-function tellFailures(what: string, failures: readonly [number, unknown][]): void {
+const reasonOf = (error: unknown): string => (error instanceof ApiError ? error.message : String(error));
+
+function tellFailures(what: string, failures: readonly [number, unknown][], other?: Toast['other']): void {
   const [first] = failures;
   if (!first) return;
   const more = failures.length > 1 ? `, and ${failures.length - 1} more` : '';
-  const why = first[1] instanceof ApiError ? first[1].message : String(first[1]);
-  toast(`#${first[0]} was not ${what}${more}: ${plainLine(why)}`, { bad: true });
+  toast(`#${first[0]} was not ${what}${more}: ${plainLine(reasonOf(first[1]))}`, { bad: true, ...(other ? { other } : {}) });
 }
 
 async function each(ids: readonly number[], what: (id: number) => Promise<unknown>): Promise<{ good: number[]; bad: [number, unknown][] }> {
@@ -71,7 +72,13 @@ async function remove(ids: readonly number[], last: boolean): Promise<void> {
   for (const id of ids) leaving.delete(id);
   const { bad } = await each(ids, (id) => api.remove(id, last));
   show(bad.map(([id]) => id));
-  tellFailures('deleted', bad);
+  // The supervisor says so where it kept one only because its work could not be saved.
+  const unsaved = bad.filter(([, error]) => reasonOf(error).includes('discard')).map(([id]) => id);
+  tellFailures('deleted', bad, unsaved.length ? { label: 'Delete without saving', run: () => void discard(unsaved) } : undefined);
+}
+
+async function discard(ids: readonly number[]): Promise<void> {
+  tellFailures('deleted', (await each(ids, api.discard)).bad);
 }
 
 function removeLater(ids: readonly number[]): void {

@@ -141,6 +141,8 @@ export const api = {
   answer: (id: number, permission: string, option: string) =>
     call<unknown>('POST', `/agents/${id}/permission`, { body: { permission, option }, key: requestKey() }),
   remove: (id: number, last = false) => call<unknown>('DELETE', `/agents/${id}`, { key: requestKey(), last }),
+  // Also work that is nowhere else.
+  discard: (id: number) => call<unknown>('DELETE', `/agents/${id}?discard=true`, { key: requestKey() }),
   activity: (query: Record<string, string | number>) =>
     call<EventPage>('GET', `/activity?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
   costs: (from: number, to: number) => call<{ rows: CostRow[] }>('GET', `/costs?from=${from}&to=${to}`),

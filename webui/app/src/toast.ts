@@ -6,6 +6,8 @@ export interface Toast {
   text: string;
   bad: boolean;
   undo?: () => void;
+  // What else can be done about it: a button of its own.
+  other?: { label: string; run: () => void };
 }
 
 export const TOAST_MS = 8000;
@@ -32,9 +34,9 @@ export function release(key: number): void {
   timers.set(key, setTimeout(() => dismiss(key), TOAST_MS));
 }
 
-export function toast(text: string, options: { bad?: boolean; undo?: () => void } = {}): number {
+export function toast(text: string, options: Partial<Pick<Toast, 'bad' | 'undo' | 'other'>> = {}): number {
   const key = ++next;
-  toasts.value = [...toasts.value, { key, text, bad: options.bad === true, ...(options.undo ? { undo: options.undo } : {}) }];
+  toasts.value = [...toasts.value, { bad: false, ...options, key, text }];
   release(key);
   for (const old of toasts.value.slice(0, -TOASTS_MAX)) dismiss(old.key);
   return key;

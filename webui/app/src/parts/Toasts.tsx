@@ -20,6 +20,18 @@ export function Toasts() {
               Undo
             </button>
           )}
+          {toast.other && (
+            <button
+              type="button"
+              class="button button-small"
+              onClick={() => {
+                dismiss(toast.key);
+                toast.other?.run();
+              }}
+            >
+              {toast.other.label}
+            </button>
+          )}
           <button type="button" class="button-icon" aria-label="Dismiss" onClick={() => dismiss(toast.key)}>
             <Icon name="close" size={14} />
           </button>
