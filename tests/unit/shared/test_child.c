@@ -14,84 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/child.h"
 #include "shared/clock.h"
-
-#define DEADLINE_MS 10000
-
-struct scene {
-	uv_loop_t loop;
-	uv_timer_t deadline;
-	struct child *child;
-	struct buf out[2];
-	int code;
-	int done;		     /* how often */
-	int closed, end_when_closed; /* bits of the streams */
-};
-
-static void too_late(uv_timer_t *t)
-{
-	(void)t;
-	fail_msg("not over after %d ms", DEADLINE_MS);
-}
-
-static void output(void *arg, int stream, const char *data, size_t n)
-{
-	struct scene *s = arg;
-
-	assert_true(stream == 1 || stream == 2);
-	assert_int_equal(s->done, 0);
-	buf_add(&s->out[stream - 1], data, n);
-}
-
-static void done(void *arg, int code)
-{
-	struct scene *s = arg;
-
-	s->code = code;
-	s->done++;
-	uv_timer_stop(&s->deadline);
-}
-
-static void closed(void *arg, int stream)
-{
-	struct scene *s = arg;
-
-	assert_int_equal(s->done, 0);
-	s->closed |= 1 << stream;
-	if (s->closed == s->end_when_closed)
-		child_end(s->child, 0);
-}
-
-static const struct child_events events = {.output = output, .closed = closed, .done = done};
-
-static int scene_open(void **state)
-{
-	struct scene *s = calloc(1, sizeof(*s));
-
-	uv_loop_init(&s->loop);
-	uv_timer_init(&s->loop, &s->deadline);
-	uv_timer_start(&s->deadline, too_late, DEADLINE_MS, 0);
-	uv_unref((uv_handle_t *)&s->deadline);
-	buf_init(&s->out[0], 0);
-	buf_init(&s->out[1], 0);
-	*state = s;
-	return 0;
-}
-
-static int scene_close(void **state)
-{
-	struct scene *s = *state;
-
-	uv_close((uv_handle_t *)&s->deadline, NULL);
-	uv_run(&s->loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&s->loop), 0);
-	buf_clear(&s->out[0]);
-	buf_clear(&s->out[1]);
-	free(s);
-	return 0;
-}
+#include "tests/unit/shared/child_scene.h"
 
 /* Starts sh -c script with all three pipes. */
 static void start(struct scene *s, const char *script)
@@ -111,20 +35,6 @@ static void start(struct scene *s, const char *script)
 	s->child = child_start(&s->loop, &spec, &events, s, &e);
 	if (!s->child)
 		fail_msg("%s", e.text);
-}
-
-static void run(struct scene *s)
-{
-	uv_run(&s->loop, UV_RUN_DEFAULT);
-	assert_int_equal(s->done, 1);
-}
-
-/* Runs the loop until n bytes of stdout are here. */
-static void await_output(struct scene *s, size_t n)
-{
-	while (s->out[0].len < n && !s->done)
-		uv_run(&s->loop, UV_RUN_ONCE);
-	assert_true(s->out[0].len >= n);
 }
 
 static void speaks_and_ends(void **state)
@@ -564,89 +474,6 @@ static void dies_with_us(void **state)
 	child_sweep();
 }
 
-/* The guard as it was built: two folders up from here. */
-static const char *guard_path(char *out, size_t size)
-{
-	ssize_t n = readlink("/proc/self/exe", out, size - 1);
-
-	assert_true(n > 0);
-	out[n] = '\0';
-	for (int up = 0; up < 3; up++)
-		*strrchr(out, '/') = '\0';
-	strcat(out, "/100x-guard");
-	assert_int_equal(access(out, X_OK), 0);
-	return out;
-}
-
-static void start_guarded(struct scene *s, const char *way, const char *script)
-{
-	const char *argv[] = {"/bin/sh", "-c", script, NULL};
-	const char *env[] = {"PATH=/usr/bin:/bin", NULL};
-	char guard[4096];
-	struct child_spec spec = {.argv = argv,
-		.env = env,
-		.pipe_stdin = true,
-		.pipe_stdout = true,
-		.stderr_fd = -1,
-		.guard = guard_path(guard, sizeof(guard)),
-		.pid_namespace = way};
-	struct err e;
-
-	buf_reset(&s->out[0]);
-	s->done = s->closed = 0;
-	s->child = child_start(&s->loop, &spec, &events, s, &e);
-	if (!s->child)
-		fail_msg("%s", e.text);
-}
-
-/* Its code or signal is the program's, its pid is found, what it closes is closed, and
- * nothing of it is left. */
-static void guarded(struct scene *s, const char *way)
-{
-	int pid;
-
-	assert_int_equal(child_subreaper(NULL), 0);
-	start_guarded(s, way, "echo ready; read x; setsid sleep 100 & exit 9");
-	await_output(s, 6);
-	pid = process_guarded(child_pid(s->child));
-	assert_true(pid > 0 && pid != child_pid(s->child));
-	kill(pid, SIGSTOP);
-	while (process_state(pid) != 'T')
-		sched_yield();
-	assert_int_not_equal(process_state(child_pid(s->child)), 'T');
-	kill(pid, SIGCONT);
-	child_write(s->child, "go\n", 3, NULL);
-	run(s);
-	assert_int_equal(s->code, 9);
-	assert_int_equal(child_sweep(), 0);
-
-	start_guarded(s, way, "echo ready; exec sleep 100");
-	await_output(s, 6);
-	child_end(s->child, 5000);
-	run(s);
-	assert_int_equal(s->code, -SIGTERM);
-
-	s->end_when_closed = 1 << 1;
-	start_guarded(s, way, "exec >&-; exec sleep 100");
-	run(s);
-	assert_int_equal(s->code, -SIGKILL);
-}
-
-static void guarded_without_a_namespace(void **state)
-{
-	guarded(*state, "off");
-}
-
-static void guarded_in_a_namespace_if_possible(void **state)
-{
-	guarded(*state, "auto");
-}
-
-static void guarded_in_a_user_namespace_if_possible(void **state)
-{
-	guarded(*state, "user");
-}
-
 static void names_a_process_for_good(void **state)
 {
 	(void)state;
@@ -660,7 +487,6 @@ static void names_a_process_for_good(void **state)
 
 int main(void)
 {
-#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_open, scene_close)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(speaks_and_ends),
 		IN_SCENE(has_only_its_descriptors),
@@ -682,9 +508,6 @@ int main(void)
 		IN_SCENE(none_is_left_when_all_are_dead),
 		IN_SCENE(abandoned_it_goes_on),
 		IN_SCENE(dies_with_us),
-		IN_SCENE(guarded_without_a_namespace),
-		IN_SCENE(guarded_in_a_namespace_if_possible),
-		IN_SCENE(guarded_in_a_user_namespace_if_possible),
 		cmocka_unit_test(names_a_process_for_good),
 	};
 

@@ -1,4 +1,4 @@
-/* The life cycle, its restart policy and the queue: tables and a random walk. */
+/* The life cycle with its restart policy: tables and a random walk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "supervisor/agent.h"
-#include "supervisor/queue.h"
+#include "tests/unit/supervisor/walk.h"
 
 static struct agent_todo step(struct agent *a, enum agent_event event, int64_t now)
 {
@@ -436,166 +436,6 @@ static void test_late_news(void **state)
 	assert_int_equal(a.deadline_ms, 0);
 }
 
-/* --- queue --- */
-
-static void test_queue(void **state)
-{
-	struct queue q;
-
-	(void)state;
-	queue_init(&q, 2);
-	assert_true(queue_push(&q, 5));
-	assert_true(queue_push(&q, 3));
-	assert_true(queue_push(&q, 9));
-	assert_false(queue_push(&q, 3));
-	assert_true(queue_remove(&q, 9));
-	assert_false(queue_remove(&q, 9));
-	assert_true(queue_push(&q, 7));
-	assert_int_equal(queue_next(&q), 3);
-	queue_busy(&q, 1);
-	assert_int_equal(queue_next(&q), 5);
-	queue_busy(&q, 1);
-	assert_int_equal(queue_next(&q), 0);
-	queue_busy(&q, -1);
-	assert_int_equal(queue_next(&q), 7);
-	queue_busy(&q, 1);
-	assert_int_equal(q.n, 0);
-	queue_clear(&q);
-}
-
-static uint64_t random_next(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/* What fails is told with its seed; HUNDREDX_SEED=N walks that one alone. */
-static void each_seed(void (*walk)(uint64_t seed))
-{
-	const char *one = getenv("HUNDREDX_SEED"), *count = getenv("HUNDREDX_TEST_SEEDS");
-	uint64_t seed, seeds = count ? strtoull(count, NULL, 10) : 10000;
-
-	if (one) {
-		walk(strtoull(one, NULL, 10));
-		return;
-	}
-	for (seed = 1; seed <= seeds; seed++)
-		walk(seed);
-}
-
-#define FAIL(text) fail_msg("HUNDREDX_SEED=%llu, step %d: %s", (unsigned long long)seed, i, text)
-
-/* Against a plain set: order, membership, and the count of busy ones. */
-static void queue_walk(uint64_t seed)
-{
-	uint64_t r = seed * 0x9e3779b97f4a7c15u;
-	int limit = (int)(random_next(&r) % 4), busy = 0, n = 0, i, first;
-	bool in[64] = {false};
-	struct queue q;
-
-	queue_init(&q, limit);
-	for (i = 0; i < 200; i++) {
-		int id = 1 + (int)(random_next(&r) % 63);
-
-		switch (random_next(&r) % 5) {
-		case 0:
-		case 1:
-			if (queue_push(&q, id) == in[id])
-				FAIL("pushed twice, or not at all");
-			n += !in[id];
-			in[id] = true;
-			break;
-		case 2:
-			if (queue_remove(&q, id) != in[id])
-				FAIL("removed what was not there, or not what was");
-			n -= in[id];
-			in[id] = false;
-			break;
-		case 3:
-			if (busy > 0) {
-				queue_busy(&q, -1);
-				busy--;
-			}
-			break;
-		default:
-			for (first = 0, id = 63; id > 0; id--)
-				first = in[id] ? id : first;
-			if (busy >= limit)
-				first = 0;
-			if (queue_next(&q) != first)
-				FAIL("not the first, or beyond the limit");
-			if (first) {
-				queue_busy(&q, 1);
-				busy++;
-				n--;
-				in[first] = false;
-			}
-		}
-		if (q.n != (size_t)n || q.busy != busy)
-			FAIL("a wrong count");
-	}
-	queue_clear(&q);
-}
-
-static void test_queue_random(void **state)
-{
-	(void)state;
-	each_seed(queue_walk);
-}
-
-/* --- restart --- */
-
-/* The delays never shrink within a row, a long run ends the row, and giving up comes with
- * exactly RESTART_CRASHES crashes within RESTART_WINDOW_MS, or that many temporary ends. */
-static void restart_walk(uint64_t seed)
-{
-	uint64_t r = seed * 0x9e3779b97f4a7c15u + 3;
-	int64_t now = 1000, crashed[64], last = 0, delay, started;
-	struct restart x = {0};
-	int i, n = 0, temporary = 0, recent, k;
-
-	for (i = 0; i < 60; i++) {
-		started = now;
-		now += (int64_t)(random_next(&r) % (random_next(&r) % 4 ? 8000 : 90000));
-		if (random_next(&r) % 3 == 0) {
-			temporary = now - started >= RESTART_WINDOW_MS ? 1 : temporary + 1;
-			delay = restart_temporary(&x, started, now);
-			if ((delay == RESTART_GIVE_UP) != (temporary > RESTART_TEMPORARY_MAX))
-				FAIL("gave up too early, or not at all");
-			if (delay != RESTART_GIVE_UP && (delay < 1000 || delay > 60000))
-				FAIL("a delay out of bounds");
-		} else {
-			crashed[n++ % 64] = now;
-			for (recent = 0, k = n > 64 ? n - 64 : 0; k < n; k++)
-				recent += now - crashed[k % 64] <= RESTART_WINDOW_MS;
-			delay = restart_crashed(&x, started, now);
-			if ((delay == RESTART_GIVE_UP) != (recent >= RESTART_CRASHES))
-				FAIL("gave up too early, or not at all");
-			if (delay != RESTART_GIVE_UP && (delay < 0 || delay > 10000))
-				FAIL("a delay out of bounds");
-			if (now - started < RESTART_WINDOW_MS && delay != RESTART_GIVE_UP &&
-				delay < last)
-				FAIL("a shorter delay in the same row");
-			if (now - started >= RESTART_WINDOW_MS && delay > 0)
-				FAIL("a long run does not end the row");
-			last = delay;
-		}
-		if (delay == RESTART_GIVE_UP) { /* a person retries: all begins afresh */
-			n = temporary = 0;
-			last = delay = 0;
-		}
-		now += delay;
-	}
-}
-
-static void test_restart_random(void **state)
-{
-	(void)state;
-	each_seed(restart_walk);
-}
-
 /* --- random walk --- */
 
 /* The walk of one agent: now and then the supervisor is killed, and what it knew is loaded
@@ -732,9 +572,6 @@ int main(void)
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_load_stopping),
 		cmocka_unit_test(test_late_news),
-		cmocka_unit_test(test_queue),
-		cmocka_unit_test(test_queue_random),
-		cmocka_unit_test(test_restart_random),
 		cmocka_unit_test(test_walk),
 	};
 

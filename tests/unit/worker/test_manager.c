@@ -1,32 +1,10 @@
 /* The manager's policy: its table by example, and seeded random walks over all events
  * that must never reach an impossible state. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "worker/manager.h"
-
-static const struct manager_limits NO_LIMITS;
-
-static unsigned step(struct manager *m, enum manager_event_kind kind, int64_t now)
-{
-	struct manager_event ev = {.kind = kind, .reason = "why", .delay_ms = -1};
-
-	return manager_step(m, &ev, now);
-}
-
-static unsigned tell(struct manager *m, bool from_person)
-{
-	struct manager_event ev = {.kind = MANAGER_EV_TELL, .from_person = from_person};
-
-	return manager_step(m, &ev, 0);
-}
+#include "tests/unit/worker/manager_steps.h"
 
 static unsigned spend(struct manager *m, double dollars)
 {
@@ -35,39 +13,11 @@ static unsigned spend(struct manager *m, double dollars)
 	return manager_step(m, &ev, 0);
 }
 
-static unsigned trouble(struct manager *m, enum manager_trouble t, int64_t delay_ms, int64_t now)
-{
-	struct manager_event ev = {
-		.kind = MANAGER_EV_ERROR, .reason = "why", .trouble = t, .delay_ms = delay_ms};
-
-	return manager_step(m, &ev, now);
-}
-
 static unsigned unanswered(struct manager *m, enum err_kind kind)
 {
 	struct manager_event ev = {.kind = MANAGER_EV_UNANSWERED, .reason = "no", .error = kind};
 
 	return manager_step(m, &ev, 0);
-}
-
-static struct manager managed(void)
-{
-	struct manager m;
-
-	manager_init(&m, true, &NO_LIMITS);
-	return m;
-}
-
-static struct manager in_turn(bool with_manager)
-{
-	struct manager m;
-
-	manager_init(&m, with_manager, &NO_LIMITS);
-	step(&m, MANAGER_EV_READY, 0);
-	if (with_manager)
-		step(&m, MANAGER_EV_ACTION, 0);
-	assert_int_equal(m.phase, MANAGER_TURN);
-	return m;
 }
 
 static void with_a_manager(void **state)
@@ -290,117 +240,6 @@ static void the_cost_limit(void **state)
 	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_ASK);
 }
 
-static void pause_and_resume(void **state)
-{
-	struct manager m = in_turn(false);
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_PAUSE, 0), DO_CANCEL_TURN);
-	assert_string_equal(manager_state(&m), "paused");
-	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_PAUSE, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_PROMPT);
-	assert_int_equal(m.source, SOURCE_REDO);
-	assert_int_equal(m.turn, 2);
-
-	m = managed();
-	step(&m, MANAGER_EV_READY, 0);
-	assert_int_equal(step(&m, MANAGER_EV_PAUSE, 0), DO_CANCEL_ASK);
-	assert_int_equal(step(&m, MANAGER_EV_ACTION, 0), DO_ILLEGAL);
-	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_ASK);
-	step(&m, MANAGER_EV_DONE, 0);
-	assert_int_equal(step(&m, MANAGER_EV_PAUSE, 0), DO_CANCEL_FINISH);
-	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), DO_FINISH);
-}
-
-static void a_full_disk(void **state)
-{
-	struct manager m = in_turn(false);
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), DO_CANCEL_TURN);
-	assert_string_equal(manager_state(&m), "paused");
-	assert_string_equal(m.reason, "why");
-	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), 0); /* again, before the turn has ended */
-	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_RESUME, 0), 0); /* by a person: not yet */
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), DO_PROMPT);
-	assert_int_equal(m.source, SOURCE_REDO);
-
-	/* Who is paused by a person, or waits for one, goes on so. */
-	step(&m, MANAGER_EV_FULL, 0);
-	step(&m, MANAGER_EV_CANCELLED, 0);
-	step(&m, MANAGER_EV_PAUSE, 0);
-	assert_string_equal(m.reason, "paused by a person");
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
-	assert_string_equal(manager_state(&m), "paused");
-	step(&m, MANAGER_EV_FULL, 0);
-	assert_int_equal(step(&m, MANAGER_EV_FINISH, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), DO_FINISH);
-
-	/* A new worker takes the pause up, and goes on when it hears that there is room. */
-	m = managed();
-	step(&m, MANAGER_EV_READY, 0);
-	assert_int_equal(step(&m, MANAGER_EV_FULL, 0), DO_CANCEL_ASK);
-	manager_resume(&m);
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
-	assert_string_equal(manager_state(&m), "starting");
-	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_ASK);
-
-	/* Nothing is granted by it. */
-	m = in_turn(false);
-	m.granted_turns = m.limits.turns = 1;
-	step(&m, MANAGER_EV_FULL, 0);
-	step(&m, MANAGER_EV_CANCELLED, 0);
-	assert_int_equal(step(&m, MANAGER_EV_ROOM, 0), 0);
-	assert_string_equal(m.reason, "turn limit of 1 reached");
-}
-
-static void interrupt(void **state)
-{
-	struct manager m = in_turn(false);
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_INTERRUPT, 0), DO_CANCEL_TURN);
-	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), 0);
-	assert_string_equal(manager_state(&m), "waiting");
-	m = in_turn(true);
-	step(&m, MANAGER_EV_INTERRUPT, 0);
-	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), DO_ASK);
-	/* An agent that dies instead of stopping does not start the turn again by itself. */
-	m = in_turn(false);
-	step(&m, MANAGER_EV_INTERRUPT, 0);
-	step(&m, MANAGER_EV_LOST, 0);
-	assert_string_equal(manager_state(&m), "waiting");
-	assert_int_equal(step(&m, MANAGER_EV_READY, 0), 0);
-}
-
-static void messages(void **state)
-{
-	struct manager m = in_turn(false);
-
-	(void)state;
-	assert_int_equal(tell(&m, true), 0);
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), DO_PROMPT);
-	assert_int_equal(m.source, SOURCE_PERSON);
-	assert_int_equal(m.pending, 0);
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), DO_FINISH);
-	/* One that comes while it hands in makes another turn before it is done. */
-	tell(&m, true);
-	assert_int_equal(step(&m, MANAGER_EV_FINISHED, 0), DO_PROMPT);
-	/* One that comes during a question is not lost with the answer. */
-	m = managed();
-	step(&m, MANAGER_EV_READY, 0);
-	tell(&m, true);
-	step(&m, MANAGER_EV_ACTION, 0);
-	assert_int_equal(m.pending, 1);
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), DO_ASK);
-	step(&m, MANAGER_EV_ACTION, 0);
-	assert_int_equal(m.pending, 0);
-}
-
 static void a_lost_agent(void **state)
 {
 	struct manager m = in_turn(true);
@@ -459,23 +298,6 @@ static void without_a_supervisor(void **state)
 	assert_string_equal(m.reason, "paused by a person");
 }
 
-static void retiring(void **state)
-{
-	struct manager m = in_turn(true);
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_RETIRE, 0), 0);
-	assert_string_equal(manager_state(&m), "working");
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), 0);
-	manager_resume(&m); /* by the next worker */
-	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_ASK);
-	m = in_turn(false);
-	step(&m, MANAGER_EV_RETIRE, 0);
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), 0);
-	manager_resume(&m);
-	assert_int_equal(step(&m, MANAGER_EV_READY, 0), DO_FINISH);
-}
-
 static void troubles(void **state)
 {
 	struct manager m = in_turn(true);
@@ -505,50 +327,6 @@ static void troubles(void **state)
 	step(&m, MANAGER_EV_ACTION, 0);
 	assert_int_equal(trouble(&m, TROUBLE_OTHER, -1, 0), 0);
 	assert_string_equal(manager_state(&m), "waiting");
-}
-
-static void permission_waits(void **state)
-{
-	struct manager m = in_turn(true);
-	struct manager_event asked = {.kind = MANAGER_EV_ASKED, .reason = "asks: Create a.txt?"};
-
-	(void)state;
-	manager_step(&m, &asked, 0);
-	assert_string_equal(manager_state(&m), "waiting");
-	assert_string_equal(m.reason, "asks: Create a.txt?");
-	step(&m, MANAGER_EV_PERMITTED, 0);
-	assert_string_equal(manager_state(&m), "working");
-	assert_string_equal(m.reason, "");
-}
-
-static void finish_by_a_person(void **state)
-{
-	struct manager m = in_turn(true);
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_FINISH, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_ENDED, 0), DO_FINISH);
-	m = managed();
-	step(&m, MANAGER_EV_READY, 0);
-	assert_int_equal(step(&m, MANAGER_EV_FINISH, 0), DO_CANCEL_ASK | DO_FINISH);
-	m = in_turn(true);
-	step(&m, MANAGER_EV_PAUSE, 0);
-	assert_int_equal(step(&m, MANAGER_EV_FINISH, 0), 0);
-	assert_int_equal(step(&m, MANAGER_EV_CANCELLED, 0), DO_FINISH);
-}
-
-static void stop_from_everywhere(void **state)
-{
-	struct manager m = managed();
-
-	(void)state;
-	assert_int_equal(step(&m, MANAGER_EV_STOP, 0), DO_END);
-	m = in_turn(true);
-	assert_int_equal(step(&m, MANAGER_EV_STOP, 0), DO_CANCEL_TURN | DO_END);
-	assert_string_equal(manager_state(&m), "stopped");
-	m = managed();
-	step(&m, MANAGER_EV_READY, 0);
-	assert_int_equal(step(&m, MANAGER_EV_STOP, 0), DO_CANCEL_ASK | DO_END);
 }
 
 static void resumed_by_a_new_worker(void **state)
@@ -703,18 +481,10 @@ int main(void)
 		cmocka_unit_test(the_turn_limit),
 		cmocka_unit_test(the_time_limit_ends_a_turn),
 		cmocka_unit_test(the_cost_limit),
-		cmocka_unit_test(pause_and_resume),
-		cmocka_unit_test(a_full_disk),
-		cmocka_unit_test(interrupt),
-		cmocka_unit_test(messages),
 		cmocka_unit_test(a_lost_agent),
 		cmocka_unit_test(turns_that_do_not_end),
 		cmocka_unit_test(without_a_supervisor),
-		cmocka_unit_test(retiring),
 		cmocka_unit_test(troubles),
-		cmocka_unit_test(permission_waits),
-		cmocka_unit_test(finish_by_a_person),
-		cmocka_unit_test(stop_from_everywhere),
 		cmocka_unit_test(resumed_by_a_new_worker),
 		cmocka_unit_test(random_walks),
 	};
