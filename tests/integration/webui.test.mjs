@@ -1,20 +1,20 @@
-// The REST interface, the event streams and signing in, with a real supervisor.
+// The REST interface and signing in, with a real supervisor.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { startGithubDouble } from '../support/github_double.mjs';
+import { pageOf } from '../support/page.mjs';
 import { deadline, freePort, makeRepository, patience, program, root, run, startPracticeModel, startStack, support } from '../support/stack.mjs';
 
 let folder, stack, repository, model, github, document, validate;
+let ask, api, openStream, openWhenFree, create;
 
 before(async () => {
   const advice = [
@@ -34,6 +34,9 @@ before(async () => {
   stack = await startStack({ practice: model.port, env: { GITHUB_TOKEN: 'ghp_of_the_test', GITHUB_API_URL: github.url } });
   repository = await makeRepository(stack.dir);
   await stack.startWebui();
+  const page = pageOf(stack);
+  ({ ask, api, openStream, openWhenFree } = page);
+  create = (...args) => page.create(repository, ...args);
   document = JSON.parse(await readFile(path.join(root, 'webui/openapi.json'), 'utf8'));
   const ajv = new Ajv({ strict: false, allErrors: true });
   addFormats(ajv);
@@ -48,30 +51,6 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-// One request; body is sent as it is. Answers {status, headers, text, json}.
-function ask(method, target, { headers = {}, body, token = stack.token, port = stack.port } = {}) {
-  return new Promise((resolve, reject) => {
-    const request = http.request({ host: '127.0.0.1', port, method, path: target, agent: false,
-      headers: { host: `localhost:${port}`, ...(token ? { authorization: `Bearer ${token}` } : {}),
-        ...(body !== undefined ? { 'content-length': Buffer.byteLength(body) } : {}), ...headers } }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8');
-      answer.on('data', (chunk) => { text += chunk; });
-      answer.on('end', () => {
-        let json;
-        try { json = JSON.parse(text); } catch { json = undefined; }
-        resolve({ status: answer.statusCode, headers: answer.headers, text, json });
-      });
-      answer.on('error', reject);
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-
-const api = (method, target, value, options = {}) => ask(method, `/api/v1${target}`, value === undefined ? options :
-  { ...options, body: JSON.stringify(value), headers: { 'content-type': 'application/json', ...options.headers } });
-
 // Bytes as they are on the wire; answers what came until the server closed.
 async function raw(text) {
   const socket = net.connect(stack.port, '127.0.0.1');
@@ -85,73 +64,6 @@ async function raw(text) {
 
 const cookieOf = (answer) => answer.headers['set-cookie'][0].split(';')[0];
 const by = (cookie) => ({ token: null, headers: { cookie } });
-
-// An open event stream: `events` grows; until(test) waits for one.
-function openStream(query = '', { headers = {}, port = stack.port } = {}) {
-  const stream = { events: [], ids: [], retry: undefined, waiting: [] };
-  stream.opened = new Promise((resolve, reject) => {
-    stream.request = http.get({ host: '127.0.0.1', port, path: `/api/v1/events${query}`, agent: false,
-      headers: { host: `localhost:${port}`, authorization: `Bearer ${stack.token}`, ...headers } }, (answer) => {
-      stream.status = answer.statusCode;
-      stream.headers = answer.headers;
-      let text = '';
-      answer.setEncoding('utf8').on('data', (chunk) => {
-        text += chunk;
-        for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) take(text.slice(0, end));
-        for (const wake of stream.waiting.splice(0)) wake();
-        resolve();
-      });
-      answer.on('error', () => {});
-      stream.closed = new Promise((done) => answer.on('close', done));
-      if (answer.statusCode !== 200) answer.on('end', resolve);
-    });
-    stream.request.on('error', reject);
-  });
-  const take = (block) => {
-    const event = {};
-    for (const line of block.split('\n')) {
-      const [, name, value] = /^([a-z]*): ?(.*)$/.exec(line) ?? [];
-      if (name === 'id') stream.last = Number(value);
-      if (name === 'retry') stream.retry = Number(value);
-      if (name) event[name] = value;
-    }
-    if (event.data) {
-      const data = JSON.parse(event.data);
-      assert.equal(event.event, data.kind);
-      assert.equal(Number(event.id), data.id);
-      stream.events.push(data);
-      stream.ids.push(data.id);
-    }
-  };
-  stream.until = (wanted, what) => deadline((async () => {
-    for (;;) {
-      const found = stream.events.find(wanted);
-      if (found) return found;
-      await new Promise((wake) => stream.waiting.push(wake));
-    }
-  })(), 30000 * patience, what);
-  stream.close = () => { stream.request.on('error', () => {}); stream.request.destroy(); };
-  return stream;
-}
-
-// A closed stream is noticed within a second and given back then.
-async function openWhenFree(query, options) {
-  return await deadline((async () => {
-    for (;;) {
-      const stream = openStream(query, options);
-      await stream.opened;
-      if (stream.status === 200) return stream;
-      await setTimeout(100);
-    }
-  })(), 20000 * patience, 'a stream to be free');
-}
-
-async function create(script, options = {}) {
-  await stack.ask('config.set', { general: { agent_command: [support('scripted_agent'), '-e', JSON.stringify(script)] } });
-  const answer = await api('POST', '/tasks', { repository, tasks: [{ title: 'change it', description: 'Write.' }], manager: false, ...options });
-  assert.equal(answer.status, 201, answer.text);
-  return answer.json.tasks[0].agents[0];
-}
 
 const work = { turns: [{ steps: [{ text: 'Writing <b>.\n' }, { usage: { model: 'openai/x', tokens_in: 10, tokens_out: 2, tokens_cached: 1, dollars: 0.01 } },
   { write: { path: 'hello.txt', text: 'hello\n' } }, { commit: 'Say hello' }] }] };
@@ -482,82 +394,6 @@ test('every route answers as its description says', async () => {
       }
     }
   }
-});
-
-test('a stream begins at the present, filters, and tells its position', async () => {
-  const everything = openStream();
-  const some = openStream('?kinds=state,turn');
-  await Promise.all([everything.opened, some.opened]);
-  assert.equal(everything.headers['content-type'], 'text/event-stream');
-  assert.equal(everything.headers['cache-control'], 'no-store');
-  assert.equal(everything.retry, 1000);
-  const position = everything.last;
-  assert.equal(position, (await api('GET', '/status')).json.last_event);
-  const agent = await create(work);
-  const isDone = (e) => e.kind === 'state' && e.subject === agent && e.body.state === 'done';
-  await Promise.all([everything.until(isDone, 'done'), some.until(isDone, 'done')]);
-  const last = everything.events.find(isDone).id;
-  const stored = (await stack.ask('events.after', { after: position, limit: 1000 })).events.filter((e) => e.id <= last);
-  assert.deepEqual(everything.ids.filter((id) => id <= last), stored.map((e) => e.id));
-  const bodyOf = (e) => (typeof e.body === 'string' ? JSON.parse(e.body) : e.body);
-  assert.deepEqual(everything.events.filter((e) => e.id <= last).map((e) => e.body), stored.map(bodyOf));
-  assert.deepEqual(some.ids.filter((id) => id <= last), stored.filter((e) => ['state', 'turn'].includes(e.kind)).map((e) => e.id));
-  const one = openStream(`?after=0&agent=${agent}`);
-  await one.until(isDone, 'done from the store');
-  assert.ok(one.events.every((e) => e.stream === 'agent' && e.subject === agent));
-  assert.deepEqual(one.ids.filter((id) => id <= last), stored.filter((e) => e.stream === 'agent' && e.subject === agent).map((e) => e.id));
-  for (const stream of [everything, some, one]) stream.close();
-});
-
-// Another webui of the same store is the one that is killed: the first notices nothing.
-test('a killed webui and Last-Event-ID: nothing missed, nothing doubled', async () => {
-  const { webui: first, port: firstPort } = stack;
-  const agent = await create({ turns: [{ steps: [{ flood: { lines: 300, size: 40, rate: 200 } }, { text: 'the end\n' }] }] });
-  const from = (await api('GET', `/agents/${agent}`)).json.last_event;
-  const seen = [];
-  await stack.startWebui();
-  const { port } = stack;
-  let stream = openStream(`?after=${from}`);
-  for (let kills = 0; kills < 2; kills++) {
-    await stream.until((e) => e.kind === 'output' && e.subject === agent && !seen.includes(e.id), 'some output');
-    stack.webui.kill('SIGKILL');
-    await Promise.all([stack.webui.ended, stream.closed]);
-    seen.push(...stream.ids);
-    const { last } = stream;
-    stream.close();
-    await stack.startWebui({ port });
-    // The browser repeats the address it began with; its position counts.
-    stream = openStream(`?after=${from}`, { headers: { 'last-event-id': String(last) } });
-    await stream.opened;
-  }
-  const end = await stream.until((e) => e.kind === 'state' && e.subject === agent && e.body.state === 'done', 'done');
-  seen.push(...stream.ids);
-  stream.close();
-  stack.webui.kill('SIGTERM');
-  assert.deepEqual(await stack.webui.ended, { code: 0, signal: null });
-  Object.assign(stack, { webui: first, port: firstPort });
-  assert.equal((await api('GET', `/agents/${agent}`)).json.state, 'done');
-  const stored = [];
-  for (let after = from; ;) {
-    const { events, last } = await stack.ask('events.after', { after, limit: 1000 });
-    if (!events.length) break;
-    stored.push(...events.map((e) => e.id));
-    after = last;
-  }
-  assert.deepEqual(seen.filter((id) => id <= end.id), stored.filter((id) => id <= end.id));
-});
-
-test('streams have a cap, and pages still answer at it', async () => {
-  const streams = Array.from({ length: 200 }, () => openStream());
-  await Promise.all(streams.map((s) => s.opened));
-  // Those of earlier tests may still be counted until their closing is noticed.
-  assert.ok(streams.filter((s) => s.status === 200).length >= 190);
-  const more = await api('GET', '/events');
-  assert.equal(more.status, 503);
-  assert.ok(Number(more.headers['retry-after']) > 0);
-  assert.equal((await api('GET', '/agents')).status, 200);
-  for (const stream of streams) stream.close();
-  (await openWhenFree()).close();
 });
 
 test('five hundred connections that never end their request keep nobody waiting', async () => {
