@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/log.h"
 
 #define MOUNTS "/proc/self/mounts"
 
@@ -58,9 +59,26 @@ static bool delegated(const char *folder)
 	return false;
 }
 
+/* A group that we may make others in. */
+static bool ours(const char *folder)
+{
+	char file[CGROUP_PATH_MAX + 16];
+
+	snprintf(file, sizeof(file), "%s/cgroup.kill", folder);
+	return delegated(folder) && access(folder, W_OK) == 0 && access(file, F_OK) == 0;
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
 void cgroup_find(struct cgroup *c, const char *state_dir)
 {
-	char mount[PATHS_MAX], own[PATHS_MAX], file[CGROUP_PATH_MAX + 16];
+	char mount[PATHS_MAX], own[PATHS_MAX], file[CGROUP_PATH_MAX + 32];
+	char *leaf;
 
 	memset(c, 0, sizeof(*c));
 	c->instance = 0xcbf29ce484222325u; /* FNV-1a */
@@ -69,9 +87,18 @@ void cgroup_find(struct cgroup *c, const char *state_dir)
 	if (!own_path(own, sizeof(own)) || !mount_point(mount, sizeof(mount)))
 		return;
 	snprintf(c->folder, sizeof(c->folder), "%s%s", mount, own);
-	snprintf(file, sizeof(file), "%s/cgroup.kill", c->folder);
-	if (!delegated(c->folder) || access(c->folder, W_OK) < 0 || access(file, F_OK) < 0)
+	if (ours(c->folder))
+		return;
+	leaf = strrchr(c->folder, '/');
+	*leaf = '\0';
+	if (strcmp(leaf + 1, CGROUP_LEAF) != 0 || !ours(c->folder)) {
 		c->folder[0] = '\0';
+		return;
+	}
+	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", c->folder);
+	c->bounds = write_text(file, "+pids");
+	if (!c->bounds)
+		log_warn("%s: the number of an agent's processes cannot be bounded", c->folder);
 }
 
 /* <ours>/100x-<instance>-<agent>/<leaf> */
@@ -85,18 +112,24 @@ static const char *place(const struct cgroup *c, int64_t agent, const char *leaf
 static bool put(const struct cgroup *c, int64_t agent, const char *leaf, const char *text)
 {
 	char path[CGROUP_PATH_MAX + 64];
-	_cleanup_close_ int fd = open(place(c, agent, leaf, path), O_WRONLY | O_CLOEXEC);
 
-	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	return write_text(place(c, agent, leaf, path), text);
 }
 
-void cgroup_add(const struct cgroup *c, int64_t agent, int pid)
+void cgroup_add(const struct cgroup *c, int64_t agent, int pid, int64_t processes)
 {
-	char path[CGROUP_PATH_MAX + 64], text[16];
+	char path[CGROUP_PATH_MAX + 64], text[24];
 
 	if (!*c->folder)
 		return;
 	mkdir(place(c, agent, "", path), 0755);
+	if (processes > 0)
+		snprintf(text, sizeof(text), "%" PRId64, processes);
+	else
+		strcpy(text, "max");
+	if (c->bounds && !put(c, agent, "/pids.max", text))
+		log_warn("%s: pids.max was not set to %s: the number of processes is not bounded",
+			path, text);
 	snprintf(text, sizeof(text), "%d", pid);
 	put(c, agent, "/cgroup.procs", text);
 }

@@ -9,6 +9,7 @@
 #include "shared/model.h"
 
 #define WORKING_MAX 1000
+#define PROCESSES_MAX 4194304 /* the kernel has no more */
 #define COMMAND_WORD_MAX 4096
 #define WORKING_BYTES (400LL * 1024 * 1024) /* what an agent with aider takes */
 
@@ -20,6 +21,7 @@ static const struct json_field fields[] = {
 	{"instructions", JSON_STRING, false, 0, 16384},
 	{"permission", JSON_STRING, false, 0, 16},
 	{"pid_namespace", JSON_STRING, false, 0, 16},
+	{"agent_processes", JSON_INT, false, 0, PROCESSES_MAX},
 	{"agent_command", JSON_ARRAY, false, 0, 64},
 	{"local_repositories", JSON_BOOL, false, 0, 0},
 	{"git_name", JSON_STRING, false, 0, 200},
@@ -57,6 +59,7 @@ cJSON *config_defaults(int cores, int64_t memory_bytes)
 	json_add_str(j, "instructions", "");
 	json_add_str(j, "permission", "allow");
 	json_add_str(j, "pid_namespace", "auto");
+	json_add_int(j, "agent_processes", 2048);
 	cJSON_AddArrayToObject(j, "agent_command");
 	cJSON_AddBoolToObject(j, "local_repositories", true);
 	json_add_str(j, "git_name", "");

@@ -30,6 +30,7 @@ int call_status(struct call *c, const cJSON *params, cJSON **result, struct err 
 	json_add_int(j, "max_working", s->queue.limit);
 	json_add_int(j, "last_event", s->last_event);
 	cJSON_AddBoolToObject(j, "cgroup", *sweeper_cgroup(s->sweeper)->folder != '\0');
+	cJSON_AddBoolToObject(j, "process_limits", sweeper_cgroup(s->sweeper)->bounds);
 	json_add_str(j, "disk_full", s->disk.full ? s->disk.reason : "");
 	if (s->webui_pid && process_started(s->webui_pid) == s->webui_started) {
 		part = cJSON_AddObjectToObject(j, "webui");

@@ -8,6 +8,7 @@
 
 #include "shared/clock.h"
 #include "shared/crash.h"
+#include "shared/json.h"
 #include "shared/log.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tx.h"
@@ -151,7 +152,8 @@ void workers_go(struct member *m)
 	m->pid = child_pid(r->child);
 	m->pid_started = r->started;
 	m->heard_ms = clock_now_ms();
-	cgroup_add(sweeper_cgroup(m->supervisor->sweeper), m->id, m->pid);
+	cgroup_add(sweeper_cgroup(m->supervisor->sweeper), m->id, m->pid,
+		json_int(m->supervisor->general, "agent_processes", 0));
 	launcher_go(r->child);
 	log_info("agent=%lld worker pid=%d epoch=%lld started", (long long)m->id, m->pid,
 		(long long)m->epoch);

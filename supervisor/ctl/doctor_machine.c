@@ -140,11 +140,12 @@ static void ending(struct doctor *d)
 		refused ? "allow user namespaces (see `man 100x`), or `100x config set "
 			  "pid_namespace=auto`"
 			: "",
-		"%s%sguard, sweep%s%s%s",
+		"%s%s%sguard, sweep%s%s%s",
 		!works		       ? ""
 		: strstr(said, "user") ? "PID namespace in a user namespace, "
 				       : "PID namespace, ",
 		json_bool(status, "cgroup", false) ? "control group, " : "",
+		json_bool(status, "process_limits", false) ? "limit of processes, " : "",
 		works ? "" : " (no PID namespace: ", works ? "" : said, works ? "" : ")");
 }
 

@@ -145,7 +145,8 @@ test('processes of another instance, and those without the mark, are left alone'
   kill(...pids);
 });
 
-test('where control groups are delegated, what has lost its mark is killed too', async (t) => {
+// In the group itself, and in a group inside it (DelegateSubgroup=).
+for (const leaf of ['.', 'supervisor']) test(`where control groups are delegated, what has lost its mark is killed too; the supervisor in ${leaf}`, async (t) => {
   const mount = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((l) => l.split(' ')).find((l) => l[2] === 'cgroup2')?.[1];
   const group = mount && path.join(mount, `100x-test-${process.pid}`);
   if (process.getuid() !== 0 || !mount) return t.skip('needs root and cgroup v2');
@@ -157,11 +158,12 @@ test('where control groups are delegated, what has lost its mark is killed too',
   const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))[1];
   const enter = (folder) => writeFileSync(path.join(folder, 'cgroup.procs'), String(process.pid));
   try {
+    await mkdir(path.join(group, leaf), { recursive: true });
     const marked = await run('python3', ['-c', 'import os,sys; os.setxattr(sys.argv[1], "trusted.delegate", b"1")', group]);
     if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return t.skip('the kernel has no cgroup.kill');
     stack.supervisor.kill('SIGTERM');
     await stack.supervisor.ended;
-    enter(group);
+    enter(path.join(group, leaf));
     await stack.startSupervisor();
     enter(path.join(mount, own));
     const file = path.join(stack.dir, 'plain.pid');
@@ -171,7 +173,7 @@ test('where control groups are delegated, what has lost its mark is killed too',
     assert.match(readFileSync(`/proc/${plain}/cgroup`, 'utf8'), /100x-[0-9a-f]{16}-\d+\n/);
     await endAll(worker);
     assert.ok(alive(plain));
-    enter(group);
+    enter(path.join(group, leaf));
     await stack.startSupervisor();
     enter(path.join(mount, own));
     await stack.untilState(agent, 'done', 40000);
@@ -180,6 +182,49 @@ test('where control groups are delegated, what has lost its mark is killed too',
     await stack.supervisor.ended;
   } finally {
     enter(path.join(mount, own));
+    if (leaf !== '.') await rmdir(path.join(group, leaf)).catch(() => {});
+    await rmdir(group).catch((error) => assert.fail(`${group}: ${error.message}`));
+  }
+});
+
+test('where control groups count processes, one agent has no more than agent_processes', async (t) => {
+  const mount = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((l) => l.split(' ')).find((l) => l[2] === 'cgroup2')?.[1];
+  if (process.getuid() !== 0 || !mount) return t.skip('needs root and cgroup v2');
+  const group = path.join(mount, `100x-test-${process.pid}`), leaf = path.join(group, 'supervisor');
+  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))[1];
+  const enter = (folder) => writeFileSync(path.join(folder, 'cgroup.procs'), String(process.pid));
+  try {
+    writeFileSync(path.join(mount, 'cgroup.subtree_control'), '+pids');
+    await mkdir(group);
+    await mkdir(leaf);
+    writeFileSync(path.join(group, 'cgroup.subtree_control'), '+pids');
+  } catch (error) {
+    await rmdir(leaf).catch(() => {});
+    await rmdir(group).catch(() => {});
+    return t.skip(`no processes are counted here: ${error.message}`);
+  }
+  try {
+    const marked = await run('python3', ['-c', 'import os,sys; os.setxattr(sys.argv[1], "trusted.delegate", b"1")', group]);
+    if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return t.skip('the kernel has no cgroup.kill');
+    stack.supervisor.kill('SIGTERM');
+    await stack.supervisor.ended;
+    enter(leaf);
+    await stack.startSupervisor();
+    enter(path.join(mount, own));
+    assert.equal((await stack.ask('status')).process_limits, true);
+    await stack.ask('config.set', { general: { agent_processes: 40 } });
+    const file = path.join(stack.dir, 'refused');
+    const agent = await create([{ run: `for i in $(seq 100); do sleep 600 & done 2>${file}; kill $(jobs -p); true` }]);
+    assert.match(await readFile(file, 'utf8'), /fork/i);
+    const folder = /^0::(.*)$/m.exec(readFileSync(`/proc/${(await show(agent)).pid}/cgroup`, 'utf8'))[1];
+    assert.equal(readFileSync(path.join(mount, folder, 'pids.max'), 'utf8'), '40\n');
+    await stack.ask('agent.stop', { agent });
+    await stack.untilState(agent, 'stopped', 40000);
+    stack.supervisor.kill('SIGTERM');
+    await stack.supervisor.ended;
+  } finally {
+    enter(path.join(mount, own));
+    await rmdir(leaf).catch((error) => assert.fail(`${leaf}: ${error.message}`));
     await rmdir(group).catch((error) => assert.fail(`${group}: ${error.message}`));
   }
 });

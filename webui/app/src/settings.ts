@@ -60,6 +60,7 @@ export const LIMITS: readonly Setting[] = [
       ['off', 'Never'],
     ],
   },
+  { key: 'agent_processes', label: 'Processes per agent', kind: 'whole', min: 0, newer: true, hint: 'at once, where control groups allow it; 0: any number' },
 ];
 
 export const GIT: readonly Setting[] = [
