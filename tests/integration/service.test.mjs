@@ -270,7 +270,7 @@ after(async () => {
 
 test('without aider, doctor and new name the one command that installs it', async () => {
   const dataDir = path.join(installed.stack.dir, 'no-data');
-  const repository = await makeRepository(installed.stack.dir);
+  const repository = await makeRepository(installed.stack.dir, undefined, 'without-aider');
   for (const [bin, setup] of [[build, path.join(root, 'scripts/setup-aider')],
     [path.join(installed.prefix, 'bin'), path.join(installed.prefix, 'bin/100x-setup-aider')]]) {
     await access(setup, constants.X_OK);
