@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include "shared/child.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "shared/lock.h"
 #include "shared/log.h"
 #include "shared/notify.h"
 #include "supervisor/ctl/keep.h"
@@ -368,14 +368,12 @@ static void go_on(struct keeper *k)
 /* The supervisor that holds the lock, or 0. */
 static pid_t running_supervisor(const struct paths *p)
 {
-	char path[PATHS_MAX + 32], pid[16] = "";
+	char path[PATHS_MAX + 32];
 	_cleanup_close_ int fd = -1;
 
 	snprintf(path, sizeof(path), "%.*s/supervisor.lock", PATHS_MAX - 1, p->state_dir);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || pread(fd, pid, sizeof(pid) - 1, 0) <= 0)
-		return 0;
-	return (pid_t)strtol(pid, NULL, 10);
+	return fd < 0 ? 0 : lock_holder(fd);
 }
 
 /* One that an earlier keeper started speaks to the same socket. */
@@ -467,7 +465,7 @@ static int lock(const struct paths *p, struct err *e)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (lock_file(fd) == 0)
 		return fd;
 	close(fd);
 	return err_set(e, ERR_CONFLICT, "it is up already: `100x down` first");
