@@ -47,11 +47,11 @@ describe('a path with a failing call', { concurrency: 2 }, () => {
   }
 });
 
-// 1, 2, 3, 4, 6, 9, ...: near one another where most goes wrong, and up to the end.
-// FAULT_DENSE=10 goes on by a tenth instead of a half, FAULT_FULL=1 by 1.
+// 1, 2, 3, 4, 6, 9, 14, ...: near one another where most goes wrong, and up to the end.
+// FAULT_DENSE=10 goes on by a tenth instead of more than a half, FAULT_FULL=1 by 1.
 function* rising() {
   if (process.env.FAULT_NTH) return yield Number(process.env.FAULT_NTH);
-  const dense = process.env.FAULT_FULL ? Infinity : Number(process.env.FAULT_DENSE ?? 2);
+  const dense = process.env.FAULT_FULL ? Infinity : Number(process.env.FAULT_DENSE ?? 1.6);
   for (let n = 1; ; n += Math.max(1, Math.floor(n / dense))) yield n;
 }
 
