@@ -14,7 +14,7 @@ const left_out = /\berr_out_of_memory\(|\/\* unreachable\b/;
 const areas = {
   supervisor: /^supervisor\/[^/]+\.c$/,
   store: /^(supervisor|webui)\/store[^/]*\.c$/,
-  spool: /^shared\/spool\.c$/,
+  spool: /^shared\/spool[a-z_]*\.c$/,
   event: /^shared\/event\.c$/,
   wire: /^(shared\/(bus[^/]*|rpc|event)|worker\/link)\.c$/,
 };
