@@ -14,7 +14,7 @@ const WAIT = 30000 * patience;
 const LINES = 1000000;
 // More than the page's process keeps for streams that are late (HUB_RING events).
 const AWAY = 400000, AWAY_MS = 60000; // lines said, and time, while the server is dead
-const BACK_MS = 15000; // the page asks again at least every ten seconds
+const BACK_MS = 30000; // the page asks again at least every ten seconds
 const GO = path.join(tmpdir(), `100x-go-${process.pid}`);
 
 const usage = (tokens_in, tokens_out, dollars) => ({ usage: { model: 'openai/practice', tokens_in, tokens_out, tokens_cached: 100, dollars } });
