@@ -20,6 +20,12 @@ afterEach(async () => {
   assert.deepEqual(await stack.stop(), [], 'processes left behind');
 });
 
+// A test that skips itself has no afterEach.
+async function skip(t, why) {
+  assert.deepEqual(await stack.stop(), [], 'processes left behind');
+  t.skip(why);
+}
+
 async function create(steps, extra = []) {
   const script = { turns: [{ steps: [...steps, { text: 'started\n' }, { silence_ms: 600000 }] },
     { steps: [{ write: { path: 'hello.txt', text: 'hello\n' } }] }] };
@@ -149,18 +155,18 @@ test('processes of another instance, and those without the mark, are left alone'
 for (const leaf of ['.', 'supervisor']) test(`where control groups are delegated, what has lost its mark is killed too; the supervisor in ${leaf}`, async (t) => {
   const mount = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((l) => l.split(' ')).find((l) => l[2] === 'cgroup2')?.[1];
   const group = mount && path.join(mount, `100x-test-${process.pid}`);
-  if (process.getuid() !== 0 || !mount) return t.skip('needs root and cgroup v2');
+  if (process.getuid() !== 0 || !mount) return skip(t, 'needs root and cgroup v2');
   try {
     await mkdir(group);
   } catch {
-    return t.skip('control groups cannot be made here');
+    return skip(t, 'control groups cannot be made here');
   }
   const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))[1];
   const enter = (folder) => writeFileSync(path.join(folder, 'cgroup.procs'), String(process.pid));
   try {
     await mkdir(path.join(group, leaf), { recursive: true });
     const marked = await run('python3', ['-c', 'import os,sys; os.setxattr(sys.argv[1], "trusted.delegate", b"1")', group]);
-    if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return t.skip('the kernel has no cgroup.kill');
+    if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return skip(t, 'the kernel has no cgroup.kill');
     stack.supervisor.kill('SIGTERM');
     await stack.supervisor.ended;
     enter(path.join(group, leaf));
@@ -189,7 +195,7 @@ for (const leaf of ['.', 'supervisor']) test(`where control groups are delegated
 
 test('where control groups count processes, one agent has no more than agent_processes', async (t) => {
   const mount = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((l) => l.split(' ')).find((l) => l[2] === 'cgroup2')?.[1];
-  if (process.getuid() !== 0 || !mount) return t.skip('needs root and cgroup v2');
+  if (process.getuid() !== 0 || !mount) return skip(t, 'needs root and cgroup v2');
   const group = path.join(mount, `100x-test-${process.pid}`), leaf = path.join(group, 'supervisor');
   const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))[1];
   const enter = (folder) => writeFileSync(path.join(folder, 'cgroup.procs'), String(process.pid));
@@ -201,11 +207,11 @@ test('where control groups count processes, one agent has no more than agent_pro
   } catch (error) {
     await rmdir(leaf).catch(() => {});
     await rmdir(group).catch(() => {});
-    return t.skip(`no processes are counted here: ${error.message}`);
+    return skip(t, `no processes are counted here: ${error.message}`);
   }
   try {
     const marked = await run('python3', ['-c', 'import os,sys; os.setxattr(sys.argv[1], "trusted.delegate", b"1")', group]);
-    if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return t.skip('the kernel has no cgroup.kill');
+    if (marked.code !== 0 || !existsSync(path.join(group, 'cgroup.kill'))) return skip(t, 'the kernel has no cgroup.kill');
     stack.supervisor.kill('SIGTERM');
     await stack.supervisor.ended;
     enter(leaf);

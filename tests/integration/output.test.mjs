@@ -97,16 +97,20 @@ test('a search finds each line that has the text, and no other', async () => {
   assert.equal((await api('/agents/999/output')).status, 404);
 });
 
-// What the page's process spends on each of some requests, in ms: the lower quartile, as
-// other programs that take the caches away make the rest dearer.
+// What the page's process spends on each of some requests, in ms: the median of what each
+// took at its cheapest of three, as other programs that take the caches away make it dearer.
 async function costs(targets) {
   const took = [];
   for (const target of targets) {
-    const before = await spentMs(stack.webui.pid);
-    await get(target);
-    took.push((await spentMs(stack.webui.pid)) - before);
+    const tries = [];
+    for (let i = 0; i < 3; i++) {
+      const before = await spentMs(stack.webui.pid);
+      await get(target);
+      tries.push((await spentMs(stack.webui.pid)) - before);
+    }
+    took.push(Math.min(...tries));
   }
-  return took.sort((a, b) => a - b)[took.length >> 2];
+  return took.sort((x, y) => x - y)[took.length >> 1];
 }
 
 async function quick(what) {

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { access, chmod, constants, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -47,7 +47,11 @@ class Manager {
 const managed = async (socket, watchdogMs) => ({ manager: await new Manager(socket).start(),
   env: { NOTIFY_SOCKET: socket, ...(watchdogMs ? { WATCHDOG_USEC: String(watchdogMs * 1000) } : {}) } });
 
-const pidOf = async (stack, name) => Number((await readFile(path.join(stack.stateDir, name), 'utf8')).split(/\s/)[0]);
+// 0: the file is not there (yet, or until it is started again).
+const pidOf = async (stack, name) => Number((await readFile(path.join(stack.stateDir, name), 'utf8').catch((error) => {
+  if (error.code === 'ENOENT') return '0';
+  throw error;
+})).split(/\s/)[0]);
 
 async function untilTrue(ask, what, ms = 20000) {
   const end = Date.now() + ms * patience;
@@ -171,7 +175,7 @@ test('up --foreground as a service: ready when all answers; what crashes or hang
   for (const signal of ['SIGKILL', 'SIGSTOP']) {
     const page = await pidOf(stack, 'webui.pid');
     process.kill(page, signal);
-    await untilTrue(async () => existsSync(path.join(stack.stateDir, 'webui.pid')) && (await pidOf(stack, 'webui.pid')) !== page, 'another page');
+    await untilTrue(async () => ![0, page].includes(await pidOf(stack, 'webui.pid')), 'another page');
     assert.ok(await answers(port), `after ${signal}`);
   }
   assert.equal(await supervisor(), pid, 'the supervisor did not notice');
