@@ -210,9 +210,11 @@ static inline void do_flood(struct agent *a, const cJSON *f)
 		text[size > (size_t)n ? size : (size_t)n] = '\n';
 		text[(size > (size_t)n ? size : (size_t)n) + 1] = '\0';
 		send_chunk("agent_message_chunk", text, NULL);
-		int64_t due = rate > 0 ? start + (int64_t)((double)(i + 1) * 1e9 / rate) : 0;
-		if (rate > 0 && due > now_ns())
-			cJSON_Delete(wait_for(a, (int)((due - now_ns()) / 1000000), 0));
+		/* Looked at once: what is over meanwhile would be a wait without end. */
+		int64_t early =
+			rate > 0 ? start + (int64_t)((double)(i + 1) * 1e9 / rate) - now_ns() : 0;
+		if (early > 0)
+			cJSON_Delete(wait_for(a, (int)(early / 1000000), 0));
 	}
 	free(text);
 }
