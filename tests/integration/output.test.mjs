@@ -104,9 +104,9 @@ async function costs(targets) {
   for (const target of targets) {
     const tries = [];
     for (let i = 0; i < 3; i++) {
-      const before = await spentMs(stack.webui.pid);
+      const before = spentMs(stack.webui.pid);
       await get(target);
-      tries.push((await spentMs(stack.webui.pid)) - before);
+      tries.push(spentMs(stack.webui.pid) - before);
     }
     took.push(Math.min(...tries));
   }
