@@ -18,6 +18,10 @@
 #define KEY_MAX 128
 #define COUNT(fields) (sizeof(fields) / sizeof *(fields))
 
+/* Not in line: the dispatcher's frame would have room for what all of them keep, and civetweb
+ * gives a thread 100 KB of stack. */
+#define HANDLER static __attribute__((noinline)) void
+
 static int content_type_json(const struct http_exchange *x)
 {
 	const char *type = http_header(x, "Content-Type");
@@ -133,7 +137,7 @@ int api_words(const struct query *q, const char *name, bool (*known)(const char 
 
 /* --- reads --- */
 
-static void get_status(const struct api *a, struct http_exchange *x)
+HANDLER get_status(const struct api *a, struct http_exchange *x)
 {
 	int64_t last = 0, generation;
 	struct err e;
@@ -170,7 +174,7 @@ static void reply_rows(struct http_exchange *x, const char *name, cJSON *rows, i
 	reply_json(x, 200, body);
 }
 
-static void get_tasks(const struct api *a, struct http_exchange *x)
+HANDLER get_tasks(const struct api *a, struct http_exchange *x)
 {
 	int64_t last, generation;
 	struct err e;
@@ -180,7 +184,7 @@ static void get_tasks(const struct api *a, struct http_exchange *x)
 	reply_rows(x, "tasks", rows, last, &e);
 }
 
-static void get_task(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_task(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	struct words all = {0};
 	struct err e;
@@ -204,7 +208,7 @@ static void get_task(const struct api *a, struct http_exchange *x, int64_t id)
 	reply_json(x, 200, body);
 }
 
-static void get_agents(const struct api *a, struct http_exchange *x)
+HANDLER get_agents(const struct api *a, struct http_exchange *x)
 {
 	int64_t task = 0, last = 0, generation;
 	bool archived = false;
@@ -223,7 +227,7 @@ static void get_agents(const struct api *a, struct http_exchange *x)
 	reply_rows(x, "agents", rows, last, &e);
 }
 
-static void get_agent(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_agent(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	struct err e;
 	cJSON *task = NULL, *agent = store_agent(a->store, id, &e);
@@ -239,7 +243,7 @@ static void get_agent(const struct api *a, struct http_exchange *x, int64_t id)
 	reply_json(x, 200, agent);
 }
 
-static void get_turns(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_turns(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	int64_t before = 0, limit = 200;
 	struct query q;
@@ -260,7 +264,7 @@ static void get_turns(const struct api *a, struct http_exchange *x, int64_t id)
 	reply_json(x, 200, body);
 }
 
-static void get_diff(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_diff(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	static const char none[] =
 		"{\"files\":[],\"added\":0,\"removed\":0,\"patch\":\"\",\"cut\":false}";
@@ -275,7 +279,7 @@ static void get_diff(const struct api *a, struct http_exchange *x, int64_t id)
 		reply_failure(x, &e);
 }
 
-static void get_usage(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_usage(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	struct err e;
 	cJSON *usage = store_usage(a->store, id, &e);
@@ -321,7 +325,7 @@ static void reply_events(struct http_exchange *x, const struct event_list *list,
 	buf_clear(&out);
 }
 
-static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER get_events(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	struct store_range range = {.agent = id};
 	struct store_looked looked;
@@ -359,7 +363,7 @@ static void get_events(const struct api *a, struct http_exchange *x, int64_t id)
 	free(list.texts);
 }
 
-static void get_config(const struct api *a, struct http_exchange *x)
+HANDLER get_config(const struct api *a, struct http_exchange *x)
 {
 	struct err e;
 	cJSON *config = control_ask(a->control, NULL, "config.get", NULL, CONTROL_QUICK_MS, &e);
@@ -374,7 +378,7 @@ static void get_config(const struct api *a, struct http_exchange *x)
 
 /* --- the event stream --- */
 
-static void get_stream(
+HANDLER get_stream(
 	const struct api *a, struct http_exchange *x, bool (*allowed)(void *arg), void *arg)
 {
 	struct feed_request r = {.after = -1, .allowed = allowed, .arg = arg};
@@ -402,7 +406,7 @@ static void get_stream(
 
 /* --- changes --- */
 
-static void create_task(const struct api *a, struct http_exchange *x)
+HANDLER create_task(const struct api *a, struct http_exchange *x)
 {
 	static const struct json_field fields[] = {
 		{"repository", JSON_STRING, true, 1, GITURL_MAX},
@@ -437,7 +441,7 @@ void api_ask_agent(const struct api *a, struct http_exchange *x, const char *met
 	api_ask(a, x, method, id, body, CONTROL_QUICK_MS, 200);
 }
 
-static void delete_agent(const struct api *a, struct http_exchange *x, int64_t id)
+HANDLER delete_agent(const struct api *a, struct http_exchange *x, int64_t id)
 {
 	bool discard = false;
 	struct query q;
@@ -459,8 +463,7 @@ static void delete_agent(const struct api *a, struct http_exchange *x, int64_t i
 }
 
 /* An errand looks through the whole workspace. */
-static void ask_workspace(
-	const struct api *a, struct http_exchange *x, const char *method, int64_t id)
+HANDLER ask_workspace(const struct api *a, struct http_exchange *x, const char *method, int64_t id)
 {
 	cJSON *body;
 
@@ -470,7 +473,7 @@ static void ask_workspace(
 	api_ask(a, x, method, id, body, CONTROL_SLOW_MS, 200);
 }
 
-static void set_config(const struct api *a, struct http_exchange *x)
+HANDLER set_config(const struct api *a, struct http_exchange *x)
 {
 	static const struct json_field fields[] = {
 		{"models", JSON_OBJECT, false, 0, 0}, {"general", JSON_OBJECT, false, 0, 0}};
@@ -487,15 +490,21 @@ static bool takes_query(enum route route)
 	       route == ROUTE_SEARCH || route == ROUTE_COSTS || route == ROUTE_AGENT_DELETE;
 }
 
+static __attribute__((noinline)) bool without_query(struct http_exchange *x)
+{
+	struct query none;
+
+	return api_query(x, "", &none) == 0;
+}
+
 void api_handle(const struct api *a, struct http_exchange *x, enum route route, int64_t id,
 	bool (*allowed)(void *arg), void *arg)
 {
 	static const struct json_field tell[] = {{"text", JSON_STRING, true, 1, TEXT_MAX}};
 	static const struct json_field permission[] = {
 		{"permission", JSON_STRING, true, 1, 256}, {"option", JSON_STRING, true, 1, 256}};
-	struct query none;
 
-	if (!takes_query(route) && api_query(x, "", &none) < 0)
+	if (!takes_query(route) && !without_query(x))
 		return;
 	switch (route) {
 	case ROUTE_STATUS:

@@ -443,7 +443,7 @@ test('agents of a task side by side, their changes compared', async () => {
 
   // An agent that has ended can leave the board and come back.
   await control('Archive').click();
-  await page.locator('.agent-head').getByText('archived').waitFor();
+  await page.locator('.agent-head').getByText('archived', { exact: true }).waitFor();
   await control('Unarchive').click();
   await control('Archive').waitFor();
 });
