@@ -22,6 +22,7 @@ struct pace {
 	int fd; /* -1: the account below */
 	struct pace_account account;
 	bool placed;
+	bool writing; /* a write is under way */
 	char boot[40];
 };
 
@@ -149,7 +150,15 @@ int64_t pace_ask(struct pace *p, bool write)
 	}
 	if (wait_ms > 0)
 		pace_done(p);
+	p->writing = write && wait_ms == 0;
 	return wait_ms;
+}
+
+/* A few tries: what is put in are hints to others, who hold it for an instant. */
+static void account_take_soon(struct pace *p)
+{
+	for (int i = 0; i < 50 && !account_take(p); i++)
+		usleep(1000);
 }
 
 void pace_done(struct pace *p)
@@ -159,6 +168,14 @@ void pace_done(struct pace *p)
 		.l_start = PLACES_AT,
 		.l_len = PACE_AT_ONCE};
 
+	if (p->writing) {
+		/* When it went out is not when it arrived: the next one keeps its distance
+		 * from the answer. */
+		account_take_soon(p);
+		p->account.write_ms = longer(p->account.write_ms, clock_now_ms());
+		account_put(p);
+	}
+	p->writing = false;
 	if (p->placed)
 		fcntl(p->fd, F_OFD_SETLK, &places);
 	p->placed = false;
@@ -168,9 +185,7 @@ void pace_close(struct pace *p, int64_t ms)
 {
 	int64_t until_ms = clock_now_ms() + (ms < PACE_CLOSE_MAX_MS ? ms : PACE_CLOSE_MAX_MS);
 
-	/* A few tries: it is a hint to others, who are told the same when they ask. */
-	for (int i = 0; i < 50 && !account_take(p); i++)
-		usleep(1000);
+	account_take_soon(p);
 	p->account.closed_until_ms = longer(p->account.closed_until_ms, until_ms);
 	account_put(p);
 }

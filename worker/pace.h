@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PACE_READ_MS 100   /* between two requests of any kind */
-#define PACE_WRITE_MS 1000 /* between two writes */
+#define PACE_WRITE_MS 1000 /* between the answer to a write and the next one */
 #define PACE_HOUR_WRITES 500
 #define PACE_AT_ONCE 50
 #define PACE_CLOSE_MAX_MS (2LL * 3600 * 1000)
@@ -33,7 +33,8 @@ struct pace;
 /* path: copied; NULL, or a file that cannot be used: an account of its own. */
 struct pace *pace_new(const char *path);
 void pace_free(struct pace *p);
-/* 0: send now, and call pace_done when it is answered; else ms to wait and ask again. */
+/* 0: send now, and call pace_done when it is answered or given up; else ms to wait and ask
+ * again. */
 int64_t pace_ask(struct pace *p, bool write);
 void pace_done(struct pace *p);
 /* The service wants nobody to ask for so long. */

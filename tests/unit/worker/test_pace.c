@@ -128,6 +128,22 @@ static void shares_a_file(void **state)
 	unlink(path);
 }
 
+/* As late as the request arrives: what the service sees is a second, too. */
+static void writes_keep_their_distance_from_the_answer(void **state)
+{
+	struct pace *p = pace_new(NULL);
+	int64_t answered_ms, wait_ms;
+
+	(void)state;
+	assert_int_equal(pace_ask(p, true), 0);
+	usleep(20 * 1000);
+	answered_ms = clock_now_ms();
+	pace_done(p);
+	wait_ms = pace_ask(p, true);
+	assert_true(clock_now_ms() + wait_ms >= answered_ms + PACE_WRITE_MS);
+	pace_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +151,7 @@ int main(void)
 		cmocka_unit_test(keeps_every_limit),
 		cmocka_unit_test(survives_a_bad_account),
 		cmocka_unit_test(shares_a_file),
+		cmocka_unit_test(writes_keep_their_distance_from_the_answer),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
