@@ -12,16 +12,11 @@
 #include "shared/log.h"
 #include "shared/rpc.h"
 #include "shared/spool.h"
+#include "worker/held.h"
 
 #define LINK_RESEND_MS 30000
 #define LINK_HELLO_MS 20000
 #define LINK_CALL_MS 30000
-
-struct held {
-	struct held *next;
-	enum event_kind kind;
-	char *body;
-};
 
 struct question { /* of link_ask, under way */
 	struct question *next;
@@ -45,8 +40,7 @@ struct link {
 	int64_t command_done;
 	int64_t progress_ms; /* when something was acknowledged, or became outstanding */
 	int64_t dialled_ms;
-	struct held *held, **held_tail;
-	int held_count;
+	struct held_list held;
 	bool watching;
 	bool full;   /* the disk, as the supervisor told last */
 	bool silent; /* between link_hold and link_release */
@@ -229,7 +223,7 @@ static void tell_disk(struct link *l, const cJSON *result, bool first)
 	if (full == l->full && !first)
 		return;
 	l->full = full;
-	if (l->held) /* a reserve was given up, or there is room */
+	if (l->held.first) /* a reserve was given up, or there is room */
 		uv_timer_start(&l->retry, on_retry, 0, 0);
 	l->handler->disk(l->arg, reason);
 }
@@ -393,25 +387,15 @@ static int append(struct link *l, enum event_kind kind, const char *body, struct
 static void on_retry(uv_timer_t *t)
 {
 	struct link *l = t->data;
-	bool was_held = l->held != NULL;
+	bool was_held = l->held.first != NULL;
 	struct err e;
 
-	while (l->held) {
-		struct held *h = l->held;
-
-		if (append(l, h->kind, h->body, &e) < 0)
-			break;
-		l->held = h->next;
-		l->held_count--;
-		free(h->body);
-		free(h);
-	}
-	if (!l->held)
-		l->held_tail = &l->held;
+	while (l->held.first && append(l, l->held.first->kind, l->held.first->body, &e) == 0)
+		held_drop(&l->held);
 	publish_window(l);
 	watch_start(l);
 	ask_next(l);
-	if (l->held)
+	if (l->held.first)
 		uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
 	else if (was_held)
 		l->handler->blocked(l->arg, false, NULL);
@@ -420,24 +404,14 @@ static void on_retry(uv_timer_t *t)
 /* Takes body. */
 static void hold(struct link *l, enum event_kind kind, char *body, const struct err *why)
 {
-	struct held *h;
-	bool first = l->held == NULL;
-
-	if (l->held_count >= LINK_MAX_HELD) {
+	if (l->held.n >= LINK_MAX_HELD) {
 		/* The agent's output is paused by now; only our own notes come here. */
-		log_error("the spool takes no event and %d are held: one is lost", l->held_count);
+		log_error("the spool takes no event and %d are held: one is lost", l->held.n);
 		free(body);
 		return;
 	}
-	h = calloc(1, sizeof *h);
-	if (!h)
-		err_out_of_memory();
-	h->kind = kind;
-	h->body = body;
-	*l->held_tail = h;
-	l->held_tail = &h->next;
-	l->held_count++;
-	if (!first)
+	held_add(&l->held, kind, body);
+	if (l->held.n > 1)
 		return;
 	log_error("spool: %s; the agent's output waits", why->text);
 	uv_timer_start(&l->retry, on_retry, LINK_RETRY_DISK_MS, 0);
@@ -452,7 +426,7 @@ void link_send(struct link *l, enum event_kind kind, cJSON *body)
 
 	log_redact(text);
 	err_set(&e, ERR_LIMIT, "events before it wait");
-	if (l->held || append(l, kind, text, &e) < 0) {
+	if (l->held.first || append(l, kind, text, &e) < 0) {
 		if (e.kind == ERR_LIMIT && strlen(text) > EVENT_BODY_MAX - 64) {
 			log_error("an event %s of %zu bytes is too long and is left out",
 				event_kind_word(kind), strlen(text));
@@ -537,7 +511,6 @@ struct link *link_new(uv_loop_t *loop, const struct paths *paths, int64_t agent,
 	l->arg = arg;
 	l->agent = agent;
 	l->epoch = epoch;
-	l->held_tail = &l->held;
 	l->version = event_version();
 	paths_agent(paths, agent, "spool", l->folder);
 	paths_ingest_url(paths, l->ingest);
@@ -580,13 +553,8 @@ void link_free(struct link *l)
 	bus_req_free(l->req);
 	bus_pub_free(l->pub);
 	spool_free(l->spool);
-	while (l->held) {
-		struct held *h = l->held;
-
-		l->held = h->next;
-		free(h->body);
-		free(h);
-	}
+	while (l->held.first)
+		held_drop(&l->held);
 	while (l->questions) {
 		struct question *q = l->questions;
 
@@ -602,7 +570,7 @@ void link_free(struct link *l)
 
 bool link_drained(const struct link *l)
 {
-	return l->spool && !l->held && spool_acknowledged(l->spool) >= spool_last(l->spool);
+	return l->spool && !l->held.first && spool_acknowledged(l->spool) >= spool_last(l->spool);
 }
 
 int64_t link_last(const struct link *l)
