@@ -212,11 +212,12 @@ async function vitals({ report, quantile, ms }) {
       await page.waitForFunction(() => window.vitals.paint > 0);
       paints.push(await page.evaluate(() => window.vitals.paint));
     }
+    sorted(paints);
     await page.locator('.row-working').first().waitFor();
     for (let i = 0; i < keys; i++) await page.keyboard.press('jjjk'[i % 4]);
     const { moved, acts } = await page.evaluate(() => window.vitals);
     const late = Object.values(acts).sort((a, b) => b - a);
-    report('C5 the board, 500 agents: largest paint (LCP), median / most of 5', `${ms(quantile(sorted(paints), 0.5))} / ${ms(paints.at(-1))}`, '<= 500 ms', `moved meanwhile (CLS): ${moved.toFixed(3)}`);
+    report('C5 the board, 500 agents: largest paint (LCP), median / most of 5', `${ms(quantile(paints, 0.5))} / ${ms(paints.at(-1))}`, '<= 500 ms', `moved meanwhile (CLS): ${moved.toFixed(3)}`);
     report('C5 … a key, p98 (INP)', `${late[Math.floor(keys * 0.02)] ?? '<= 16'} ms`, '<= 100 ms', `${keys} keys, ${late.length} of them slower than 16 ms; in steps of 8 ms`);
   });
 }
