@@ -293,6 +293,16 @@ static const char *key_of(void *arg, const char *name)
 	return dotenv_get(arg, name);
 }
 
+static bool is_listed(const cJSON *keys, const char *name)
+{
+	const cJSON *one;
+
+	cJSON_ArrayForEach (one, keys)
+		if (strcmp(json_str(one, "name", ""), name) == 0)
+			return true;
+	return false;
+}
+
 /* Which of the keys that we know what to do with there are; never a value. */
 static int keys_present(const struct paths *paths, const cJSON *question, cJSON *answer,
 	const char **field, struct err *e)
@@ -309,7 +319,8 @@ static int keys_present(const struct paths *paths, const cJSON *question, cJSON 
 	all = cJSON_AddArrayToObject(answer, "keys");
 	p = model_providers(&n);
 	for (size_t i = 0; i <= n; i++) {
-		if (i < n && !p[i].key_variable)
+		/* Some providers share theirs. */
+		if (i < n && (!p[i].key_variable || is_listed(all, p[i].key_variable)))
 			continue;
 		one = cJSON_CreateObject();
 		cJSON_AddItemToArray(all, one);

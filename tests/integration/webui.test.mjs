@@ -341,6 +341,7 @@ test('every route answers as its description says', async () => {
   assert.match(keyless.error, /ANTHROPIC_API_KEY/);
   await call('POST', '/models/test', { value: { model: 'nobody/x' }, status: 400 });
   const { keys } = await call('GET', '/keys');
+  assert.equal(new Set(keys.map((k) => k.name)).size, keys.length, 'each key once');
   assert.deepEqual(keys.filter((k) => k.present).map((k) => k.name), ['OPENAI_API_KEY', 'GITHUB_TOKEN']);
   const split = await call('POST', '/goals/split', { value: { repository, goal: 'Read an option.', tasks: 2 }, headers: { 'idempotency-key': 'split' } });
   assert.deepEqual(split.tasks.map((t) => t.title), ['Parse the option', 'Document it']);

@@ -7,7 +7,7 @@ export function Toasts() {
       {toasts.value.map((toast) => (
         <div
           key={toast.key}
-          class={toast.bad ? 'toast toast-bad' : 'toast'}
+          class={`toast${toast.bad ? ' toast-bad' : ''}${toast.other ? ' toast-other' : ''}`}
           onMouseEnter={() => hold(toast.key)}
           onMouseLeave={() => release(toast.key)}
           onFocusIn={() => hold(toast.key)}
