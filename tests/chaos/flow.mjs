@@ -1,10 +1,10 @@
-// An hour of text: agents that say as much as they are asked to, one after the other, into a
+// Text for as long as one likes: agents that say as much as they are asked to, one after the other, into a
 // small store, under the eyes of a browser. Nobody is killed. It shows what grows: the delay
 // from an agent to the page, memory, descriptors, the log and the store itself.
 //
 //   node tests/chaos/flow.mjs [--minutes M] [--rate LINES_A_SECOND] [--agents N]
 //
-// Ends with 1 if a bar was missed (docs/reliability.md).
+// Ends with 1 if one of the bars below was missed.
 import { parseArgs } from 'node:util';
 import path from 'node:path';
 import { Browser } from './browser.mjs';
