@@ -224,6 +224,8 @@ static void settle(struct supervisor *s, struct member *m)
 	if (m->lines)
 		m->lines->changed = false;
 	m->agent = m->next;
+	if (agent_state_ended(m->agent.state)) /* read again when needed */
+		free(take_ptr(m->lines));
 	if (!agent_state_ended(m->agent.state)) {
 		m->ended_ms = 0;
 		m->packed = false;

@@ -1,5 +1,6 @@
-// Text for as long as one likes: agents that say as much as they are asked to, one after the other, into a
-// small store, under the eyes of a browser. Nobody is killed. It shows what grows: the delay
+// Text for as long as one likes: agents that say as much as they are asked to, one after the
+// other, into a small store, under the eyes of a browser. Nobody is killed; who has ended long
+// ago is deleted, since each agent there is takes some memory. It shows what grows: the delay
 // from an agent to the page, memory, descriptors, the log and the store itself.
 //
 //   node tests/chaos/flow.mjs [--minutes M] [--rate LINES_A_SECOND] [--agents N]
@@ -14,6 +15,7 @@ import { ENDED, World } from './world.mjs';
 
 const LINE_BYTES = 80;
 const TURN_SECONDS = 60; // how long each agent talks
+const ENDED_MAX = 60; // enough that the store is full
 const KEEP_GIGABYTES = 0.3;
 const STORE_MAX_MB = 1000 * KEEP_GIGABYTES * 1.5; // what is being written and packed comes on top
 const WAL_MAX_MB = 64;
@@ -51,9 +53,10 @@ class Watcher extends Browser {
   }
 }
 
-// Always so many agents at work; each ends by itself.
+// Always so many agents at work; each ends by itself, and is deleted when many others have.
 async function feed(world, n, run) {
   const active = new Set();
+  const ended = [];
   for (let after = 0; !run.over;) {
     if (active.size < n) {
       for (const id of await world.create(n - active.size, { test_command: '', pull_request: false })) active.add(id);
@@ -63,14 +66,21 @@ async function feed(world, n, run) {
       const { state, reason } = typeof e.body === 'string' ? JSON.parse(e.body) : e.body;
       if (!ENDED.includes(state) || !active.delete(e.subject)) continue;
       run.ended++;
+      ended.push(e.subject);
       if (state !== 'done') run.problems.push(`agent ${e.subject} ${state}: ${reason}`);
+    }
+    while (ended.length > ENDED_MAX) {
+      const agent = ended.shift();
+      const [row] = (await world.stack.ask('agent.list', { after: agent - 1 })).agents;
+      if (row.removed_events > 0) run.removed++;
+      await world.stack.ask('agent.delete', { agent, discard: true });
     }
     after = Math.max(after, page.last);
   }
 }
 
 async function flow({ minutes, rate, agents }) {
-  const run = { over: false, ended: 0, problems: [] };
+  const run = { over: false, ended: 0, removed: 0, problems: [] };
   const each = rate / agents;
   const world = await World.start({ maxWorking: agents, listener: false, script: { turns: [{ steps: [
     { flood: { lines: each * TURN_SECONDS, size: LINE_BYTES, rate: each } }, { commit: 'All is said' }] }] } });
@@ -95,11 +105,11 @@ async function flow({ minutes, rate, agents }) {
     }
     await world.settle(60000);
     watcher.stop();
-    const removed = (await world.agents()).filter((row) => row.removed_events > 0).length;
+    run.removed += (await world.agents()).filter((row) => row.removed_events > 0).length;
     run.problems.push(...watcher.problems.slice(0, 10), ...await checkDatabase(world));
     await world.down();
     run.problems.push(...world.problems, ...checkAfterwards(world));
-    return { ...run, seconds, removed, lines: watcher.lines, streams: watcher.streams, quarters: watcher.quarters, measure };
+    return { ...run, seconds, lines: watcher.lines, streams: watcher.streams, quarters: watcher.quarters, measure };
   } finally {
     run.over = true;
     await world.close();

@@ -220,6 +220,31 @@ static void test_acknowledgement(void **state)
 	assert_false(m->resend);
 }
 
+/* What is counted of an agent's output is not held for one that has ended, and goes on
+ * being counted all the same. */
+static void test_lines_of_the_ended(void **state)
+{
+	struct harness *h = *state;
+	struct member *m = harness_agent(h, true);
+	char last[LINES_LAST_BYTES + 1];
+	struct lines l = {0};
+	struct err e;
+
+	frame(h, m->id, "output", 1, "{\"text\":\"a\\nb\"}");
+	ingest_commit(&h->s);
+	assert_non_null(m->lines);
+	frame(h, m->id, "state", 2, "{\"state\":\"done\"}");
+	ingest_commit(&h->s);
+	assert_null(m->lines);
+	frame(h, m->id, "output", 3, "{\"text\":\"c\\nd\\n\"}");
+	ingest_commit(&h->s);
+	assert_null(m->lines);
+	assert_int_equal(store_lines_load(h->s.store, m->id, &l, &e), 0);
+	assert_int_equal(l.newlines, 3);
+	lines_last(&l, last);
+	assert_string_equal(last, "d");
+}
+
 static void test_disk_refuses(void **state)
 {
 	struct harness *h = *state;
@@ -255,6 +280,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_nonsense, make, tear),
 		cmocka_unit_test_setup_teardown(test_states, make, tear),
 		cmocka_unit_test_setup_teardown(test_acknowledgement, make, tear),
+		cmocka_unit_test_setup_teardown(test_lines_of_the_ended, make, tear),
 		cmocka_unit_test_setup_teardown(test_disk_refuses, make, tear),
 	};
 
