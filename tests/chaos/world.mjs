@@ -81,6 +81,7 @@ const pids = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map
 class Listener {
   constructor(socket) {
     this.seen = [];
+    this.waiting = [];
     this.connection = 0;
     this.subscription = subscribe(socket, { frame: (data) => this.take(data), dialled: () => this.connection++ });
   }
@@ -89,6 +90,12 @@ class Listener {
     const at = data.indexOf(10);
     const [topic, kind, id] = data.subarray(0, at).toString('utf8').split(' ');
     this.seen.push({ connection: this.connection, id: Number(id), topic, kind, body: data.subarray(at + 1).toString('utf8') });
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+
+  // Resolves once it has heard this event, or a later one.
+  async reaches(id) {
+    while ((this.seen.at(-1)?.id ?? 0) < id) await new Promise((wake) => this.waiting.push(wake));
   }
 
   stop() {
