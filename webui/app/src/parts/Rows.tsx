@@ -6,7 +6,7 @@ import { entryOf } from '../store';
 import { AgentRow } from './AgentRow';
 import { pieces } from './focus';
 
-const CHUNK = 20;
+const CHUNK = 10; // drawn in one task
 const ROW_PX = 62;
 // This far beyond the window pieces are drawn.
 const MARGIN_PX = 900;
