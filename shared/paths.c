@@ -227,6 +227,11 @@ const char *paths_store(const struct paths *p, char *out)
 	return put(out, "", p->state_dir, "/tasks.db");
 }
 
+const char *paths_boot(const struct paths *p, char *out)
+{
+	return put(out, "", p->state_dir, "/boot");
+}
+
 const char *paths_mirrors(const struct paths *p, char *out)
 {
 	return put(out, "", p->state_dir, "/mirrors");

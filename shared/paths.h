@@ -33,6 +33,7 @@ const char *paths_control_url(const struct paths *p, char *out); /* ipc://<run>/
 const char *paths_ingest_url(const struct paths *p, char *out);	 /* ipc://<run>/ingest.ipc */
 const char *paths_events_url(const struct paths *p, char *out);	 /* ipc://<run>/events.ipc */
 const char *paths_store(const struct paths *p, char *out);	 /* <state>/tasks.db */
+const char *paths_boot(const struct paths *p, char *out);	 /* <state>/boot */
 const char *paths_mirrors(const struct paths *p, char *out);	 /* <state>/mirrors */
 const char *paths_agent(const struct paths *p, int64_t agent, const char *leaf,
 	char *out); /* <state>/workspaces/<agent>/<leaf>; leaf may be "" */

@@ -1,4 +1,5 @@
 /* worker.hello and worker.next. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,17 +105,28 @@ static int taken_over(struct supervisor *s, struct member *m, int64_t after, str
 }
 
 /* The worker was once told that more is committed than the store has: the store was put
- * back from a copy. What lies between is lost; what follows is not. */
+ * back from a copy, or the power cut took what was committed last. What lies between is lost,
+ * which is told; what follows is not. */
 static int put_back(struct supervisor *s, struct member *m, int64_t have, struct err *e)
 {
+	cJSON *body;
+	char reason[256];
+
 	if (have <= m->committed)
 		return 0;
-	log_warn("agent=%lld events %lld to %lld are not in the store, which was put back from a "
-		 "copy",
-		(long long)m->id, (long long)m->committed + 1, (long long)have);
+	snprintf(reason, sizeof(reason),
+		"events %lld to %lld are not in the store any more: it was put back from a copy, "
+		"or the machine went down before they were on its disk",
+		(long long)m->committed + 1, (long long)have);
+	log_warn("agent=%lld %s", (long long)m->id, reason);
 	if (tx_begin(s, true, e) < 0)
 		return -1;
-	if (store_agent_seq(s->store, m->id, have, clock_wall_ms(), e) < 0) {
+	body = cJSON_CreateObject();
+	json_add_str(body, "what", "events lost");
+	json_add_int(body, "lost_events", have - m->committed);
+	json_add_str(body, "reason", reason);
+	if (store_agent_seq(s->store, m->id, have, clock_wall_ms(), e) < 0 ||
+		tx_event(s, "agent", m->id, EVENT_TROUBLE, body, e) < 0) {
 		tx_rollback(s);
 		return -1;
 	}

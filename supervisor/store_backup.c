@@ -13,6 +13,7 @@
 
 #include "shared/cleanup.h"
 #include "shared/clock.h"
+#include "supervisor/store_sql.h"
 
 #define STEP_PAGES 2048
 #define STEP_PAUSE_MS 5		     /* for the writer, when it holds the lock */
@@ -317,8 +318,7 @@ static int skip_numbers(const char *path, struct err *e)
 		return -1;
 	return sqlite3_exec(db,
 		       "BEGIN;"
-		       "UPDATE agents SET epoch = epoch + 1000, pid = NULL;"
-		       "UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events';"
+		       "UPDATE agents SET epoch = epoch + 1000, pid = NULL;" STORE_SKIP_EVENTS ";"
 		       "UPDATE sqlite_sequence SET seq = seq + 1000"
 		       " WHERE name IN ('agents', 'tasks');"
 		       "COMMIT",

@@ -19,6 +19,17 @@ int64_t store_last_event(struct store *s)
 	return id;
 }
 
+int store_events_skip(struct store *s, struct err *e)
+{
+	if (store_begin(s, true, e) < 0)
+		return -1;
+	if (store_exec(s, e, STORE_SKIP_EVENTS, "") < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return store_commit(s, e);
+}
+
 /* Both sources: the rows, and the segments named by refs. */
 struct reader {
 	struct store *s;

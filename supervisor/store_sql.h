@@ -7,6 +7,7 @@
 #include "supervisor/store.h"
 
 #define STORE_STATEMENTS 120
+#define STORE_SKIP_EVENTS "UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'"
 
 struct store {
 	sqlite3 *db;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "shared/boot.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/log.h"
@@ -92,6 +93,24 @@ static void raise_limits(void)
 	}
 }
 
+/* A machine that went down without warning takes the newest output with it (it is committed
+ * without waiting for the disk), and somebody may have seen that. Its ids are not given to
+ * what comes now: whoever goes on from the last id that he saw misses nothing. */
+static int skip_lost(struct supervisor *s, struct err *e)
+{
+	char path[PATHS_MAX];
+	bool again = boot_again(paths_boot(&s->paths, path));
+
+	if (again && store_events_skip(s->store, e) < 0)
+		return -1;
+	if (again)
+		log_info("the machine was started anew since; events go on 1,000,000 ids later");
+	/* Without it the next start skips some once more, or none: told, and no more. */
+	if (boot_remember(path, e) < 0)
+		log_warn("%s", e->text);
+	return 0;
+}
+
 static int start(struct supervisor *s, struct err *e)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
@@ -115,7 +134,7 @@ static int start(struct supervisor *s, struct err *e)
 	if (backup_check(paths_store(&s->paths, path), e) < 0)
 		return -1;
 	s->store = store_open(path, e);
-	if (!s->store || supervisor_configure(s, e) < 0)
+	if (!s->store || skip_lost(s, e) < 0 || supervisor_configure(s, e) < 0)
 		return -1;
 	crash_point(CRASH_SUPERVISOR_STORE_OPEN);
 	checkpoint_init(&s->checkpoint, path, s->store);

@@ -132,6 +132,13 @@ static bool in_use(const cJSON *repositories, const char *leaf)
 	return false;
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && strcmp(name + n - m, end) == 0;
+}
+
 int errand_mirrors(const struct paths *paths, const cJSON *question, cJSON *answer, struct err *e)
 {
 	char folder[PATHS_MAX], path[PATHS_MAX + 300];
@@ -143,10 +150,9 @@ int errand_mirrors(const struct paths *paths, const cJSON *question, cJSON *answ
 	if (workspace_library_init(e) < 0)
 		return -1;
 	while (dir && (entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
 		bool gone;
 
-		if (n < 5 || strcmp(entry->d_name + n - 4, ".git") != 0 ||
+		if ((!ends_with(entry->d_name, ".git") && !ends_with(entry->d_name, ".git.new")) ||
 			in_use(json_get(question, "repositories"), entry->d_name))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "shared/boot.h"
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/err.h"
@@ -23,7 +24,7 @@ struct pace {
 	struct pace_account account;
 	bool placed;
 	bool writing; /* a write is under way */
-	char boot[40];
+	char boot[BOOT_ID_MAX];
 };
 
 static int64_t longer(int64_t a, int64_t b)
@@ -62,15 +63,6 @@ int64_t pace_grant(struct pace_account *a, bool write, int64_t now_ms)
 		a->next = (a->next + 1) % PACE_HOUR_WRITES;
 	}
 	return 0;
-}
-
-static void boot_id(char out[40])
-{
-	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, out, 39) : 0;
-
-	out[n > 0 ? n : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
 }
 
 struct pace *pace_new(const char *path)

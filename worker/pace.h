@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/boot.h"
+
 #define PACE_READ_MS 100   /* between two requests of any kind */
 #define PACE_WRITE_MS 1000 /* between the answer to a write and the next one */
 #define PACE_HOUR_WRITES 500
@@ -22,7 +24,7 @@ struct pace_account {
 	int64_t closed_until_ms;	  /* nobody asks before */
 	int64_t writes[PACE_HOUR_WRITES]; /* a ring of when the last ones went out */
 	int64_t next;			  /* its oldest */
-	char boot[40];			  /* the times are of this boot of the machine */
+	char boot[BOOT_ID_MAX];		  /* the times are of this boot of the machine */
 };
 
 /* Pure: 0: may go now, and is counted; else how many ms to wait before asking again. */

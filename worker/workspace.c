@@ -170,6 +170,8 @@ static int write_config(const char *git_dir, const struct workspace *w, struct e
 		{"user.email", w->user_email},
 		{"core.hooksPath", "/dev/null"},
 		{"core.fsmonitor", "false"},
+		{"core.fsync", "all"}, /* what was committed outlives a power cut */
+		{"core.fsyncMethod", "batch"},
 		{"submodule.recurse", "false"},
 		{"protocol.ext.allow", "never"},
 		{"commit.gpgSign", "false"},
@@ -317,8 +319,9 @@ static int make(
 		return -1;
 	}
 	crash_point(CRASH_CLONE_CHECKED_OUT);
-	if (rename(building, w->path) < 0)
-		return err_errno(e, "rename %s to %s", building, w->path);
+	workspace_remember_boot(building);
+	if (workspace_place(building, w->path, e) < 0)
+		return -1;
 	crash_point(CRASH_CLONE_RENAMED);
 	return 0;
 }
@@ -333,7 +336,7 @@ static int reopen(struct workspace *w, struct err *e)
 	/* Whoever worked in here before is dead. */
 	snprintf(git_dir, sizeof git_dir, "%s/.git", w->path);
 	workspace_tidy(git_dir);
-	if (workspace_repository(w->path, &repo, e) < 0)
+	if (workspace_repository(w->path, &repo, e) < 0 || workspace_mend(repo, w->path, e) < 0)
 		return -1;
 	rc = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF);
 	if (rc < 0) {

@@ -50,8 +50,9 @@ int workspace_list_remote(const struct giturl *url, const struct workspace_auth 
 int workspace_files(const char *mirrors, const struct giturl *url, const char *branch,
 	size_t files_max, size_t readme_max, char **files, char **readme, struct err *e);
 
-/* Brings the bare mirror <mirrors>/<hash>.git up to date (made if missing) under a
- * lock file shared by all workers. */
+/* Brings the bare mirror <mirrors>/<hash>.git up to date under a lock file shared by all
+ * workers. A new one is <hash>.git.new until it is whole and on the disk; what lies in its
+ * place and is no repository is kept as <hash>.git.damaged-<ms>. */
 int workspace_mirror(const char *mirrors, const struct giturl *url,
 	const struct workspace_auth *auth, workspace_progress progress, void *arg, struct err *e);
 
@@ -59,8 +60,9 @@ struct workspace;
 
 /* Opens path, or makes it: a clone that borrows the mirror's objects, own refs and
  * config, no hooks, `.aider*` in info/exclude, user.name and user.email set, branch
- * checked out from base (origin/<base>). An existing one is opened as it is, with
- * everything in it kept. */
+ * checked out from base (origin/<base>), all of it on the disk before it has its name. An
+ * existing one is opened as it is, with everything in it kept; but after another start of the
+ * machine, files that a power cut has cut off are as in HEAD again. */
 int workspace_open(const char *path, const char *mirrors, const struct giturl *url,
 	const char *base, const char *branch, const char *user_name, const char *user_email,
 	workspace_progress progress, void *arg, struct workspace **out, struct err *e);
@@ -122,8 +124,9 @@ int workspace_export(
 bool workspace_is_saved(
 	const char *mirrors, const struct giturl *url, const char *ref, char *mirror_path);
 
-/* Removes the mirror at path if it keeps nobody's work (refs/100x/) and nothing was fetched
- * or saved since before_ms. *gone: it is removed. */
+/* Removes the mirror at path (<hash>.git, or <hash>.git.new, which somebody died over) if it
+ * keeps nobody's work (refs/100x/) and nothing was fetched or saved since before_ms. *gone: it
+ * is removed. */
 int workspace_mirror_drop(const char *path, int64_t before_ms, bool *gone, struct err *e);
 
 /* Removes a folder tree without following symlinks. */

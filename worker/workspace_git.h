@@ -67,6 +67,21 @@ int workspace_stage(git_repository *repo, git_oid *tree_id);
 int workspace_mirror_path(const char *mirrors, const struct giturl *url, const char *suffix,
 	char *out, struct err *e);
 
+/* Whether libgit2 brings each object and ref to the disk before it goes on (it does from
+ * workspace_library_init on), so that a power cut leaves no empty ones behind. libgit2's code. */
+int workspace_flush_each(bool on);
+
+/* Gives the finished folder `building` its name `path`, which is free. It is on the disk with
+ * all that is in it before it has the name, and has it when this returns. ERR_SYS. */
+int workspace_place(const char *building, const char *path, struct err *e);
+
+/* If the machine was started anew since the clone at path was made or opened last: what is
+ * committed is on the disk, but files of the working tree may end where the power cut has
+ * stopped their writing. One of which just the beginning is left, is as in HEAD again. ERR_SYS. */
+int workspace_mend(git_repository *repo, const char *path, struct err *e);
+/* This is the start of the machine in which the clone was made; a failure is logged. */
+void workspace_remember_boot(const char *path);
+
 struct workspace_session;
 
 /* In a clone that has the objects: branches, HEAD and files as they were when `saved` was

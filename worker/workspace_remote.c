@@ -11,8 +11,10 @@
 
 #include "shared/buf.h"
 #include "shared/cleanup.h"
+#include "shared/clock.h"
 #include "shared/crash.h"
 #include "shared/json.h"
+#include "shared/log.h"
 #include "shared/paths.h"
 #include "worker/workspace_git.h"
 
@@ -182,21 +184,36 @@ int workspace_mirror_path(
 	return 0;
 }
 
-/* With an empty configuration: nothing rewrites the URL, and libgit2 1.5 matches no
- * patterns in it, which leaks 20 KB each with PCRE2. */
-static int open_mirror(const char *path, git_repository **repo, struct err *e)
+/* What is there and is no repository may keep work of agents all the same: it is kept. */
+static int set_aside(const char *path, struct err *e)
+{
+	char kept[1100];
+
+	snprintf(kept, sizeof kept, "%s.damaged-%lld", path, (long long)clock_wall_ms());
+	if (rename(path, kept) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "rename %s", path);
+	log_warn("the mirror %s is damaged and is made anew; it is kept as %s", path, kept);
+	return 0;
+}
+
+/* The mirror at path; where there is none, a new one, which is `building` until it is whole.
+ * With an empty configuration: nothing rewrites the URL, and libgit2 1.5 matches no patterns
+ * in it, which leaks 20 KB each with PCRE2. */
+static int open_mirror(
+	const char *path, const char *building, bool *fresh, git_repository **repo, struct err *e)
 {
 	_cleanup_git_(config) git_config *config = NULL;
 	git_repository_init_options options;
 	int rc = git_repository_open_bare(repo, path);
 
-	if (rc < 0) {
-		if (workspace_remove(path, e) < 0)
+	*fresh = rc < 0;
+	if (*fresh) {
+		if (set_aside(path, e) < 0 || workspace_remove(building, e) < 0)
 			return -1;
 		git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
 		options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH |
 				GIT_REPOSITORY_INIT_NO_REINIT;
-		rc = git_repository_init_ext(repo, path, &options);
+		rc = git_repository_init_ext(repo, building, &options);
 	}
 	if (rc == 0)
 		rc = git_config_new(&config);
@@ -251,11 +268,13 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	_cleanup_git_(remote) git_remote *remote = NULL;
 	_cleanup_close_ int lock = -1;
 	struct workspace_session s;
-	char path[1024], lock_path[1024];
+	char path[1024], building[1024], lock_path[1024];
+	bool fresh;
 	int rc;
 
 	if (check_local(url, e) < 0 || paths_mkdirs(mirrors, 0700, e) < 0 ||
 		workspace_mirror_path(mirrors, url, ".git", path, e) < 0 ||
+		workspace_mirror_path(mirrors, url, ".git.new", building, e) < 0 ||
 		workspace_mirror_path(mirrors, url, ".lock", lock_path, e) < 0)
 		return -1;
 	workspace_session_init(&s, url, auth, "mirror", progress, arg);
@@ -267,15 +286,21 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	while (flock(lock, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_errno(e, "lock %s", lock_path);
-	if (open_mirror(path, &repo, e) < 0)
+	if (open_mirror(path, building, &fresh, &repo, e) < 0)
 		return -1;
-	workspace_tidy(path); /* under the lock nobody else works in it */
+	if (!fresh)
+		workspace_tidy(path); /* under the lock nobody else works in it */
 	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)
+		rc = workspace_flush_each(!fresh);
+	if (rc == 0)
 		rc = fetch(repo, remote, &s);
+	workspace_flush_each(true);
 	if (rc < 0)
 		return workspace_session_error(&s, e, rc, "fetch");
+	if (fresh && workspace_place(building, path, e) < 0)
+		return -1;
 	crash_point(CRASH_MIRROR_FETCHED);
 	if (!workspace_session_progress(&s, 1, 1, true))
 		return workspace_session_error(&s, e, GIT_EUSER, "fetch");

@@ -268,16 +268,18 @@ int workspace_mirror_drop(const char *path, int64_t before_ms, bool *gone, struc
 	_cleanup_git_(reference_iterator) git_reference_iterator *it = NULL;
 	_cleanup_close_ int lock = -1;
 	char lock_path[1024], moved[1100];
-	const char *name;
+	const char *name, *end = strstr(strrchr(path, '/'), ".git");
 	int rc;
 
 	*gone = false;
 	if (last_used_ms(path) >= before_ms)
 		return 0;
-	snprintf(lock_path, sizeof lock_path, "%.*s.lock", (int)strlen(path) - 4, path);
+	snprintf(lock_path, sizeof lock_path, "%.*s.lock", (int)(end - path), path);
 	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return err_errno(e, "lock %s", lock_path);
+	if (strcmp(end, ".git") != 0) /* half made: nothing was ever kept in it */
+		return (*gone = workspace_remove(path, e) == 0) ? 0 : -1;
 	rc = git_repository_open_bare(&mirror, path);
 	if (rc == 0)
 		rc = git_reference_iterator_glob_new(&it, mirror, "refs/100x/*");

@@ -36,6 +36,8 @@ int workspace_library_init(struct err *e)
 		rc = git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
 	if (rc >= 0)
 		rc = git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+	if (rc >= 0)
+		rc = workspace_flush_each(true);
 	if (rc >= 0 && (ca_file || ca_dir))
 		rc = git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, ca_file, ca_dir);
 	if (rc >= 0)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,6 +49,24 @@ static int tidy_folder(int parent_fd, const char *name, int depth, bool (*goes)(
 	return removed;
 }
 
+/* Where git gathers objects that it brings to the disk together (core.fsyncMethod=batch). */
+static int drop_gathering(int git_fd, const char *git_dir)
+{
+	int fd = openat(git_fd, "objects", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char path[1400];
+	int removed = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || strncmp(entry->d_name, "tmp_objdir-", 11) != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/objects/%s", git_dir, entry->d_name);
+		removed += workspace_remove(path, NULL) == 0;
+	}
+	return removed;
+}
+
 void workspace_tidy(const char *git_dir)
 {
 	_cleanup_close_ int fd = open(git_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -56,7 +75,7 @@ void workspace_tidy(const char *git_dir)
 	if (fd < 0)
 		return;
 	removed = tidy_folder(fd, ".", 0, is_lock) +
-		  tidy_folder(fd, "refs", TIDY_MAX_DEPTH, is_lock) +
+		  tidy_folder(fd, "refs", TIDY_MAX_DEPTH, is_lock) + drop_gathering(fd, git_dir) +
 		  tidy_folder(fd, "objects", 1, is_torn);
 	if (removed > 0)
 		log_info("%s: removed %d files that a killed git left", git_dir, removed);

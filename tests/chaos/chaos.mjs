@@ -1,8 +1,9 @@
 // Random kills: real processes die by SIGKILL at random moments while ten agents work, and
 // the checker proves that nothing was lost, doubled or left behind.
 //
-//   node tests/chaos/chaos.mjs [--seed N] [--kills N] [--minutes M] [--agents N] [--machine] [--calm]
+//   node tests/chaos/chaos.mjs [--seed N] [--kills N] [--minutes M] [--agents N] [--machine] [--power] [--calm]
 //
+// --machine: each kill takes everything at once. --power: and of the disk what was not flushed.
 // --calm: nobody is killed; agents that have ended are deleted after a while. It shows what
 // leaks: memory and descriptors of supervisor and page are told at the end.
 //
@@ -11,15 +12,18 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { needsNamespace } from '../support/disk.mjs';
 import { deadline, patience } from '../support/stack.mjs';
 import { Browser, checkBrowser } from './browser.mjs';
-import { check, checkAfterwards, checkDatabase } from './check.mjs';
+import { check, checkAfterwards, checkDatabase, mayBeLost } from './check.mjs';
 import { Measure } from './measure.mjs';
 import { ENDED, randomFrom, World } from './world.mjs';
 
 const PULLS_MAX = 400; // of a run: GitHub takes 500 an hour of one account, and the workers know
 const ENDED_MAX = 50; // kept in a calm run
 const PAUSED_MAX = 5;
+const POWER_TURN_MS = 100; // short, so that much has just been committed when it goes
+const FLUSHED_MS = 200; // at most since files were flushed, when the power goes
 const KINDS = ['supervisor', 'supervisor', 'worker', 'worker', 'worker', 'coder', 'coder', 'webui', 'errand'];
 
 // Keeps so many agents at work, half of them with a manager, by the log alone.
@@ -93,11 +97,21 @@ async function killOne(world, random, run) {
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
 }
 
-// What a power cut does: nothing of ours is left, then everything starts again.
+// Nothing of ours is left, then everything starts again.
 async function killMachine(world, run) {
   const dying = world.stack.supervisor.ended;
   world.killAll();
   await deadline(dying, 10000 * patience, 'the killed supervisor to die');
+  run.kills++;
+  run.answers.push(await world.answers());
+  await checkStore(world, run);
+}
+
+async function cutPower(world, random, run) {
+  if (random.next() < 0.7) world.disk.flushSome(random, random.next());
+  await run.checking; // it reads the store
+  await pause(random.below(FLUSHED_MS));
+  await world.cutPower();
   run.kills++;
   run.answers.push(await world.answers());
   await checkStore(world, run);
@@ -141,12 +155,12 @@ function checkStopped(stopped, rows, events, problems) {
 }
 
 // Runs until `kills` have died or `minutes` are over. Answers { problems, … }.
-// machine: every kill takes all processes at once.
+// machine: every kill takes all processes at once. power: and what was not flushed to the disk.
 // calm: nobody dies. shared: servers of several worlds (World.openShared).
-export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false, calm = false, shared }) {
+export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapMs = 700, turnMs, machine = false, power = false, calm = false, shared }) {
   const random = randomFrom(seed);
   const run = { calm, over: false, kills: 0, active: [], answers: [], told: [], stopped: [], paused: [], problems: [] };
-  const world = await World.start({ maxWorking: agents, turnMs, shared });
+  const world = await World.start({ maxWorking: agents, turnMs: turnMs ?? (power ? POWER_TURN_MS : undefined), shared, disk: power });
   let browser, measure;
   try {
     await world.up();
@@ -160,7 +174,8 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
       await pause(random.below(gapMs));
       if (random.next() < 0.4) await interfere(world, random, run);
       if (calm) continue;
-      if (machine) await killMachine(world, run);
+      if (power) await cutPower(world, random, run);
+      else if (machine) await killMachine(world, run);
       else await killOne(world, random, run);
     }
     run.over = true;
@@ -172,7 +187,7 @@ export async function chaos({ seed, kills = 300, minutes = 10, agents = 10, gapM
     const { problems, rows, events, deleted } = await check(world, run.told);
     checkStopped(run.stopped, rows, events, problems);
     await deadline(browser.reaches(events.at(-1).id), 20000, 'the browser to have everything').catch((error) => problems.push(error.message));
-    checkBrowser(browser, events, deleted, problems);
+    checkBrowser(browser, events, deleted, problems, (kind) => mayBeLost(world, kind));
     browser.stop();
     await world.down();
     problems.push(...run.problems, ...world.problems, ...checkAfterwards(world));
@@ -198,14 +213,16 @@ export function describe(seed, result) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { seed: { type: 'string' }, kills: { type: 'string' },
-    minutes: { type: 'string' }, agents: { type: 'string' }, machine: { type: 'boolean' }, calm: { type: 'boolean' } } });
+    minutes: { type: 'string' }, agents: { type: 'string' }, machine: { type: 'boolean' },
+    power: { type: 'boolean' }, calm: { type: 'boolean' } } });
+  if (values.power) needsNamespace();
   const seed = Number(values.seed ?? Date.now() % 1000000);
   console.log(`seed ${seed} (${path.basename(process.argv[1])})`);
   const result = await chaos({ seed, kills: Number(values.kills ?? (values.minutes ? Infinity : 300)),
-    minutes: Number(values.minutes ?? 10), agents: Number(values.agents ?? 10), machine: values.machine, calm: values.calm });
+    minutes: Number(values.minutes ?? 10), agents: Number(values.agents ?? 10), machine: values.machine, power: values.power, calm: values.calm });
   console.log(describe(seed, result));
   for (const line of result.measured) console.log(`  ${line}`);
   for (const reason of result.reasons) console.log(`  agent ${reason}`);
   for (const problem of result.problems.slice(0, 50)) console.log(`PROBLEM ${problem}`);
-  process.exit(result.problems.length ? 1 : 0);
+  process.exit(result.problems.length || result.reasons.length ? 1 : 0);
 }

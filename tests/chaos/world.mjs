@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Disk } from '../support/disk.mjs';
 import { coderOf } from '../support/processes.mjs';
 import { subscribe } from '../support/sp.mjs';
 import { deadline, freePort, patience, startPracticeModel, startStack, support } from '../support/stack.mjs';
@@ -111,8 +112,9 @@ export class World {
   }
 
   // options: env, turnMs, maxWorking, webui, listener (bools), shared (as of openShared),
-  // script (of the scripted agent; null: real aider), files (of the repository)
-  async open({ env = {}, turnMs = 1200, maxWorking = 10, webui = true, listener = true, shared, script, files } = {}) {
+  // script (of the scripted agent; null: real aider), files (of the repository), disk (bool: the
+  // state lies on one whose power can be cut)
+  async open({ env = {}, turnMs = 1200, maxWorking = 10, webui = true, listener = true, shared, script, files, disk = false } = {}) {
     this.problems = [];
     this.kills = {};
     this.withoutPull = new Set(); // agents of which no pull request is wanted
@@ -123,6 +125,11 @@ export class World {
     this.dir = this.stack.dir;
     this.stack.env.TMPDIR = path.join(this.dir, 'tmp'); // so that nothing may stay there
     await mkdir(this.stack.env.TMPDIR);
+    this.powered = Promise.resolve();
+    if (disk) {
+      this.disk = await Disk.make(this.dir);
+      this.stack.stateDir = path.join(this.disk.folder, 'state');
+    }
     this.script = path.join(this.dir, 'script.json');
     this.repositoryName = `octo/r${this.shared.count++}`;
     this.bare = seedRepository(this.shared.server.root, this.repositoryName, files);
@@ -190,13 +197,9 @@ export class World {
   }
 
   kill(kind, pid) {
-    try {
-      process.kill(pid, 'SIGKILL');
-      this.kills[kind] = (this.kills[kind] ?? 0) + 1;
-      return true;
-    } catch {
-      return false; // it had ended by itself
-    }
+    if (!signal(pid, 'SIGKILL')) return false;
+    this.kills[kind] = (this.kills[kind] ?? 0) + 1;
+    return true;
   }
 
   // As the power switch would: everything at once; nothing is started meanwhile.
@@ -204,6 +207,28 @@ export class World {
     for (let left = this.all(); left.length; left = this.all()) {
       for (const pid of left) this.kill('all', pid);
     }
+  }
+
+  // The power goes: at one moment nobody writes any more, what was not flushed is gone, and so
+  // is what lies in memory. Then it comes back, and everything starts again.
+  async cutPower() {
+    const { supervisor } = this.stack;
+    let back;
+    this.powered = new Promise((resolve) => { back = resolve; });
+    for (let all = [], before = -1; all.length !== before;) {
+      before = all.length;
+      all = this.all();
+      for (const pid of all) signal(pid, 'SIGSTOP');
+    }
+    await this.disk.cut();
+    this.killAll();
+    await deadline(supervisor.ended, 10000 * patience, 'the killed supervisor to die');
+    await this.disk.unmount();
+    for (const folder of [this.stack.runDir, this.stack.env.TMPDIR]) {
+      for (const name of readdirSync(folder)) await rm(path.join(folder, name), { recursive: true });
+    }
+    await this.disk.mount();
+    back();
   }
 
   // Starts what the driver is there to keep running, again whenever it dies.
@@ -217,10 +242,11 @@ export class World {
 
   spawn(name, args, again) {
     const child = this.stack.spawnProgram(name, args);
-    child.ended.then(({ code, signal }) => {
+    child.ended.then(async ({ code, signal }) => {
       this.stack.children.splice(this.stack.children.indexOf(child), 1);
       if (this.stopping || (this.ending && signal !== 'SIGKILL')) return;
       if (signal !== 'SIGKILL') this.problems.push(`${name} ended by itself (${code ?? signal}): ${child.log.slice(-2000)}`);
+      await this.powered;
       again(child);
     });
     return child;
@@ -334,8 +360,19 @@ export class World {
     this.stopping = true;
     this.killAll();
     await Promise.all(this.stack.children.map((child) => child.ended));
+    if (!process.env.KEEP_STACK) await this.disk?.remove();
     if (!process.env.KEEP_STACK) await rm(this.dir, { recursive: true, force: true });
     if (this.owns) await World.closeShared(this.shared);
+  }
+}
+
+// False: it had ended by itself.
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
   }
 }
 

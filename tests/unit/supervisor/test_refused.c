@@ -467,6 +467,9 @@ static void test_worker_next(void **state)
 	assert_int_equal(m->committed, 0);
 	trouble_expect(h, "b", "worker.next", params, "", "");
 	assert_int_equal(m->committed, 5);
+	assert_int_equal(trouble_number(h, "SELECT sum(json_extract(body,'$.lost_events')) FROM "
+					   "events WHERE kind = 'trouble'"),
+		5);
 }
 
 int main(int argc, char **argv)

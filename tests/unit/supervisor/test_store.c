@@ -305,6 +305,13 @@ static void test_events_after(void **state)
 	assert_int_equal(last, 10);
 	assert_true(store_json_valid(s, "{\"a\":[1]}", 9));
 	assert_false(store_json_valid(s, "{a:1}", 5));
+	/* Ids that may have been seen and lost are not given again. */
+	assert_int_equal(store_events_skip(s, &e), 0);
+	assert_int_equal(store_last_event(s), 10);
+	assert_int_equal(store_begin(s, false, &e), 0);
+	assert_int_equal(store_event_add(s, "agent", 1, 1, "state", 1, "{}", 2, &id, &e), 0);
+	assert_int_equal(store_commit(s, &e), 0);
+	assert_int_equal(id, 1000011);
 	store_close(s);
 }
 

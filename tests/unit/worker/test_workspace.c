@@ -118,10 +118,64 @@ static void damaged_mirror_is_made_anew(void **state)
 
 	giturl_hash(&p->url, hash);
 	run(p, "mkdir -p mirrors/%s.git/objects/pack; echo junk > mirrors/%s.git/HEAD", hash, hash);
+	run(p, "mkdir mirrors/%s.git.new; touch mirrors/%s.git.new/half", hash, hash);
 	workspace_free(opened(p, "main"));
+	/* It may have kept somebody's work. */
+	run(p, "grep -q junk mirrors/%s.git.damaged-*/HEAD; test ! -e mirrors/%s.git.new", hash,
+		hash);
 	run(p, "touch mirrors/%s.git/objects/pack/pack_git2_torn", hash);
 	assert_int_equal(workspace_mirror(p->mirrors, &p->url, NULL, NULL, NULL, &p->e), 0);
 	run(p, "test ! -e mirrors/%s.git/objects/pack/pack_git2_torn", hash);
+}
+
+/* Nobody uses it any more, and it keeps nobody's work. */
+static void only_idle_mirrors_without_work_are_dropped(void **state)
+{
+	struct place *p = *state;
+	char hash[17], path[200], half[200];
+	bool gone;
+
+	workspace_free(opened(p, "main"));
+	giturl_hash(&p->url, hash);
+	snprintf(path, sizeof path, "%s/%s.git", p->mirrors, hash);
+	snprintf(half, sizeof half, "%s/%s.git.new", p->mirrors, hash);
+	run(p, "mkdir -p %s/objects", half);
+	assert_int_equal(workspace_mirror_drop(path, 1000, &gone, &p->e), 0);
+	assert_false(gone); /* used since */
+	assert_int_equal(workspace_mirror_drop(half, INT64_MAX, &gone, &p->e), 0);
+	assert_true(gone);
+	run(p, "cd %s; git update-ref refs/100x/agent-7 HEAD; test ! -e %s", path, half);
+	assert_int_equal(workspace_mirror_drop(path, INT64_MAX, &gone, &p->e), 0);
+	assert_false(gone);
+	run(p, "cd %s; git update-ref -d refs/100x/agent-7", path);
+	assert_int_equal(workspace_mirror_drop(path, INT64_MAX, &gone, &p->e), 0);
+	assert_true(gone);
+	run(p, "test ! -e %s -a ! -e %s.removed", path, path);
+}
+
+/* What a power cut leaves of a file that was just written is a beginning of it. */
+static void mends_what_a_power_cut_has_cut_off(void **state)
+{
+	struct place *p = *state;
+
+	workspace_free(opened(p, "main"));
+	run(p, "cd agents/7/repo; seq 1 40000 > long.txt; echo ours > ours.txt; echo gone > "
+	       "gone.txt;"
+	       "echo x > sub/x.txt; chmod +x sub/x.txt; git add .; git commit -qm more;"
+	       "head -c 70000 long.txt > t; mv t long.txt; : > sub/x.txt; echo our > ours.txt;"
+	       "rm gone.txt; echo longer >> a.txt");
+	workspace_free(opened(p, "main")); /* the machine has run all the time */
+	assert_string_equal(output(p, "wc -c < long.txt; wc -c < sub/x.txt"), "70000\n0");
+	run(p, "echo 0b5a1f5e-another-start > agents/7/repo/.git/100x-boot");
+	workspace_free(opened(p, "main"));
+	assert_string_equal(
+		output(p, "git status --porcelain"), " M a.txt\n D gone.txt\n M ours.txt");
+	assert_string_equal(
+		output(p, "tail -1 long.txt; cat ours.txt; test -x sub/x.txt && echo x"),
+		"40000\nour\nx");
+	run(p, "cd agents/7/repo; : > a.txt; rm .git/100x-boot; mkfifo .git/100x-boot");
+	workspace_free(opened(p, "main")); /* nothing can be told: as after a power cut */
+	assert_string_equal(output(p, "cat a.txt"), "one");
 }
 
 static const cJSON *file_of(const cJSON *body, const char *path)
@@ -323,6 +377,8 @@ static void leftovers_of_the_dead_are_removed(void **state)
 	workspace_free(w);
 	output(p, "touch .git/index.lock .git/HEAD.lock .git/refs/heads/agent-7.lock kept.lock");
 	output(p, "mkdir -p .git/objects/0a; touch .git/objects/0a/tmp_obj_x");
+	output(p, "mkdir -p .git/objects/tmp_objdir-bulk-fsync-x/0a; touch "
+		  ".git/objects/tmp_objdir-bulk-fsync-x/0a/5273");
 	output(p, "cd ../../../mirrors/*.git; touch refs/heads/main.lock objects/pack/tmp_pack_x");
 	w = opened(p, "main");
 	assert_string_equal(
@@ -391,6 +447,8 @@ int main(void)
 		WITH_PLACE(refuses_what_is_no_repository),
 		WITH_PLACE(mirror_follows_renamed_and_removed_branches),
 		WITH_PLACE(damaged_mirror_is_made_anew),
+		WITH_PLACE(only_idle_mirrors_without_work_are_dropped),
+		WITH_PLACE(mends_what_a_power_cut_has_cut_off),
 		WITH_PLACE(diff_tells_every_kind_of_change),
 		WITH_PLACE(diff_stays_within_its_bounds),
 		WITH_PLACE(empty_files_may_have_a_filter),
