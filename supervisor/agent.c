@@ -99,7 +99,7 @@ static struct agent_todo restart(struct agent *a, int code, int64_t now_ms)
 	/* One that waits for a person goes on waiting, with or without a worker. */
 	if (!agent_state_busy(a->state))
 		return todo(0, "");
-	return enter(a, AGENT_STARTING, 0, reason);
+	return enter(a, AGENT_STARTING, code == 111 ? AGENT_DO_LOG_ADDED : 0, reason);
 }
 
 /* Its worker was of another version, or deaf: the agent goes on with the next. */

@@ -99,6 +99,7 @@ enum agent_action {
 	AGENT_DO_REMOVE = 1 << 7,     /* workspace and rows */
 	AGENT_DO_LOG_REASON = 1 << 8, /* the reason is the last line of the worker's log */
 	AGENT_DO_ILLEGAL = 1 << 9,    /* not possible now; nothing was changed */
+	AGENT_DO_LOG_ADDED = 1 << 10, /* that line is put behind the reason */
 };
 
 #define AGENT_REASON_BYTES 160

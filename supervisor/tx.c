@@ -130,8 +130,16 @@ static void clean_up(const struct supervisor *s, const struct member *m)
 void tx_reason(const struct supervisor *s, const struct member *m, const struct agent_todo *t,
 	char out[LAUNCHER_REASON_BYTES])
 {
-	if (!(t->what & AGENT_DO_LOG_REASON) || !launcher_last_line(&s->paths, m->id, out))
-		snprintf(out, LAUNCHER_REASON_BYTES, "%s", t->reason);
+	char line[LAUNCHER_REASON_BYTES] = "";
+	size_t room = LAUNCHER_REASON_BYTES - sizeof(": ") - strlen(t->reason);
+	bool known = t->what & (AGENT_DO_LOG_REASON | AGENT_DO_LOG_ADDED) &&
+		     launcher_last_line(&s->paths, m->id, line);
+
+	if (known && t->what & AGENT_DO_LOG_REASON)
+		strcpy(out, line);
+	else
+		snprintf(out, LAUNCHER_REASON_BYTES, "%s%s%.*s", t->reason, known ? ": " : "",
+			known ? (int)utf8_cut(line, strlen(line), room) : 0, line);
 }
 
 static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,

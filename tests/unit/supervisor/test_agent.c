@@ -162,7 +162,8 @@ static void test_exit_codes(void **state)
 	assert_int_equal(a.state, AGENT_FAILED);
 
 	a = working(0);
-	exited(&a, 111, 10);
+	t = exited(&a, 111, 10);
+	assert_int_equal(t.what, AGENT_DO_STATE | AGENT_DO_LOG_ADDED);
 	assert_int_equal(a.state, AGENT_STARTING);
 	assert_int_equal(a.deadline_ms, 10 + 1000);
 

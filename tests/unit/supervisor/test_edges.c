@@ -12,10 +12,12 @@
 
 #include <cmocka.h>
 
+#include "shared/json.h"
 #include "supervisor/fleet.h"
 #include "supervisor/launcher.h"
 #include "supervisor/lock.h"
 #include "supervisor/outbox.h"
+#include "supervisor/tx.h"
 
 static void folder(char out[64])
 {
@@ -112,6 +114,33 @@ static void write_log(const struct paths *p, const char *text)
 	fclose(f);
 }
 
+/* The log of agent 7 ends with "disk \xef\xbf\xbd gone" from now on. */
+static void check_reasons(const struct paths *p)
+{
+	static struct supervisor s;
+	const struct member m = {.id = 7};
+	struct agent_todo todo = {AGENT_DO_STATE, "trying again"};
+	char out[LAUNCHER_REASON_BYTES], log[700] = "disk \xff gone ";
+
+	write_log(p, log);
+	s.paths = *p;
+	tx_reason(&s, &m, &todo, out);
+	assert_string_equal(out, "trying again");
+	todo.what |= AGENT_DO_LOG_ADDED;
+	tx_reason(&s, &m, &todo, out);
+	assert_string_equal(out, "trying again: disk \xef\xbf\xbd gone");
+	todo.what = AGENT_DO_STATE | AGENT_DO_LOG_REASON;
+	tx_reason(&s, &m, &todo, out);
+	assert_string_equal(out, "disk \xef\xbf\xbd gone");
+	for (int i = 0; i < 300; i++) /* cut where a character ends */
+		strcat(log, "\u00e4");
+	write_log(p, log);
+	todo.what = AGENT_DO_STATE | AGENT_DO_LOG_ADDED;
+	tx_reason(&s, &m, &todo, out);
+	assert_in_range(strlen(out), LAUNCHER_REASON_BYTES - 3, LAUNCHER_REASON_BYTES - 1);
+	assert_true(utf8_valid(out, strlen(out)));
+}
+
 static void test_last_line(void **state)
 {
 	char dir[64], out[LAUNCHER_REASON_BYTES], path[PATHS_MAX], *huge;
@@ -130,6 +159,7 @@ static void test_last_line(void **state)
 	write_log(&p, "a[1] b] plain \xff line");
 	assert_true(launcher_last_line(&p, 7, out));
 	assert_string_equal(out, "a[1] b] plain \xef\xbf\xbd line");
+	check_reasons(&p);
 	huge = calloc(1, 20001);
 	assert_non_null(huge);
 	memset(huge, 'x', 20000);
