@@ -206,7 +206,7 @@ static int open_mirror(
 	git_repository_init_options options;
 	int rc = git_repository_open_bare(repo, path);
 
-	*fresh = rc < 0;
+	*fresh = rc == GIT_ENOTFOUND;
 	if (*fresh) {
 		if (set_aside(path, e) < 0 || workspace_remove(building, e) < 0)
 			return -1;
