@@ -295,7 +295,7 @@ static int make(
 	struct workspace *w, const char *mirrors, struct workspace_session *s, struct err *e)
 {
 	_cleanup_git_(repository) git_repository *mirror = NULL;
-	char mirror_path[1024], building[1040], parent[1024];
+	char mirror_path[1024], building[1040], git_dir[1050], parent[1024];
 	char *slash;
 	int rc;
 
@@ -320,7 +320,9 @@ static int make(
 	}
 	crash_point(CRASH_CLONE_CHECKED_OUT);
 	workspace_remember_boot(building);
-	if (workspace_place(building, w->path, e) < 0)
+	/* The working tree is mended from the rest. */
+	snprintf(git_dir, sizeof git_dir, "%s/.git", building);
+	if (workspace_place(building, git_dir, w->path, e) < 0)
 		return -1;
 	crash_point(CRASH_CLONE_RENAMED);
 	return 0;

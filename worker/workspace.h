@@ -60,7 +60,7 @@ struct workspace;
 
 /* Opens path, or makes it: a clone that borrows the mirror's objects, own refs and
  * config, no hooks, `.aider*` in info/exclude, user.name and user.email set, branch
- * checked out from base (origin/<base>), all of it on the disk before it has its name. An
+ * checked out from base (origin/<base>); its .git is on the disk before it has its name. An
  * existing one is opened as it is, with everything in it kept; but after another start of the
  * machine, files that a power cut has cut off are as in HEAD again. */
 int workspace_open(const char *path, const char *mirrors, const struct giturl *url,

@@ -71,9 +71,10 @@ int workspace_mirror_path(const char *mirrors, const struct giturl *url, const c
  * workspace_library_init on), so that a power cut leaves no empty ones behind. libgit2's code. */
 int workspace_flush_each(bool on);
 
-/* Gives the finished folder `building` its name `path`, which is free. It is on the disk with
- * all that is in it before it has the name, and has it when this returns. ERR_SYS. */
-int workspace_place(const char *building, const char *path, struct err *e);
+/* Gives the finished folder `building` its name `path`, which is free. All that is in
+ * `flushed`, which is it or a folder in it, is on the disk before it has the name, and it has
+ * that for good when this returns. ERR_SYS. */
+int workspace_place(const char *building, const char *flushed, const char *path, struct err *e);
 
 /* If the machine was started anew since the clone at path was made or opened last: what is
  * committed is on the disk, but files of the working tree may end where the power cut has

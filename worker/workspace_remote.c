@@ -299,7 +299,7 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	workspace_flush_each(true);
 	if (rc < 0)
 		return workspace_session_error(&s, e, rc, "fetch");
-	if (fresh && workspace_place(building, path, e) < 0)
+	if (fresh && workspace_place(building, building, path, e) < 0)
 		return -1;
 	crash_point(CRASH_MIRROR_FETCHED);
 	if (!workspace_session_progress(&s, 1, 1, true))

@@ -256,11 +256,6 @@ int fdatasync(int fd)
 	return fsync(fd);
 }
 
-int syncfs(int fd)
-{
-	return fsync(fd);
-}
-
 /* Memory that the C library asks for on the way is part of the thread: nng waits on a
  * condition it has not made yet when it cannot have all its threads. */
 int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*run)(void *), void *arg)
