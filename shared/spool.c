@@ -183,10 +183,6 @@ static int settle(struct spool *s, int64_t committed, struct err *e)
 		return -1;
 	if (committed > s->last)
 		return start_over(s, committed, e);
-	if (committed < s->base)
-		log_warn("%s: events up to %" PRId64 " were dropped as committed, the supervisor "
-			 "has them up to %" PRId64,
-			s->path, s->base, committed);
 	return committed > s->acked ? spool_acknowledge(s, committed, e) : 0;
 }
 

@@ -231,6 +231,9 @@ void start_on_hello(void *arg, const cJSON *result)
 	if (link_last(w->link) < w->session.telling_seq)
 		w->session.telling = 0; /* cut off before its event was written */
 	if (!take_up(w)) {
+		/* A power cut leaves the session, which was flushed, and not the spool. */
+		if (link_last(w->link) < w->session.ended_seq)
+			ending_tell_again(w);
 		worker_quit(w, 0);
 		return;
 	}

@@ -55,6 +55,7 @@ static void on_commit(struct worker *w, const cJSON *commit)
 	const char *message = json_str(commit, "message", "");
 	char line[256];
 
+	workspace_flush_commit(w->repo);
 	json_add_int(body, "turn", w->session.manager.turn);
 	json_add_str(body, "hash", json_str(commit, "hash", ""));
 	json_add_text(

@@ -78,6 +78,11 @@ bool workspace_dirty(struct workspace *w);
  * "patch":…,"cut":…}; the caller frees. fingerprint: equal for equal diffs. */
 char *workspace_diff(struct workspace *w, uint64_t *fingerprint, struct err *e);
 
+/* A git of the agent's has committed in the clone at path: its objects are on the disk, but
+ * index and branch have just been renamed into place. Brings that to the disk; called before
+ * the commit is told, from the loop: it waits for the disk alone. A failure is logged. */
+void workspace_flush_commit(const char *path);
+
 /* Commits everything uncommitted (ignored files not) on the branch. *hash (41
  * bytes) is "" when there was nothing. */
 int workspace_commit_all(struct workspace *w, const char *message, char *hash, struct err *e);

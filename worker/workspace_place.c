@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <libgen.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/log.h"
 #include "worker/workspace_git.h"
 
 #define FOLDERS_OPEN 16
@@ -19,7 +20,7 @@ int workspace_flush_each(bool on)
 }
 
 /* Where the file system cannot do that, it is done with the rest. */
-static int send(const char *path, const struct stat *st, int kind, struct FTW *at)
+static int begin_flush(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -33,7 +34,7 @@ static int send(const char *path, const struct stat *st, int kind, struct FTW *a
 	return fd < 0 ? -1 : 0;
 }
 
-static int await(const char *path, const struct stat *st, int kind, struct FTW *at)
+static int end_flush(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -45,26 +46,35 @@ static int await(const char *path, const struct stat *st, int kind, struct FTW *
 	return fd < 0 || fsync(fd) < 0 ? -1 : 0;
 }
 
-static int sync_name(const char *path, struct err *e)
+static int flush_folder(const char *path, struct err *e)
 {
-	char parent[1100];
-	_cleanup_close_ int fd = -1;
-	char *slash;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	snprintf(parent, sizeof parent, "%s", path);
-	slash = strrchr(parent, '/');
-	if (slash)
-		*slash = '\0';
-	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? err_errno(e, "write %s to the disk", parent) : 0;
+	return fd < 0 || fsync(fd) < 0 ? err_errno(e, "write %s to the disk", path) : 0;
 }
 
 int workspace_place(const char *building, const char *flushed, const char *path, struct err *e)
 {
-	if (nftw(flushed, send, FOLDERS_OPEN, FTW_PHYS) < 0 ||
-		nftw(flushed, await, FOLDERS_OPEN, FTW_PHYS | FTW_DEPTH) < 0)
+	char parent[1100];
+
+	if (nftw(flushed, begin_flush, FOLDERS_OPEN, FTW_PHYS) < 0 ||
+		nftw(flushed, end_flush, FOLDERS_OPEN, FTW_PHYS | FTW_DEPTH) < 0)
 		return err_errno(e, "write %s to the disk", flushed);
 	if (rename(building, path) < 0)
 		return err_errno(e, "rename %s to %s", building, path);
-	return sync_name(path, e);
+	snprintf(parent, sizeof parent, "%s", path);
+	return flush_folder(dirname(parent), e);
+}
+
+void workspace_flush_commit(const char *path)
+{
+	static const char *const folders[] = {".git/refs/heads", ".git"};
+	char folder[1100];
+	struct err e;
+
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		snprintf(folder, sizeof folder, "%s/%s", path, folders[i]);
+		if (flush_folder(folder, &e) < 0)
+			log_warn("%s", e.text);
+	}
 }

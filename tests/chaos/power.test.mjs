@@ -6,8 +6,8 @@ import path from 'node:path';
 import { root, run } from '../support/stack.mjs';
 
 const SEEDS = [201, 202];
-const CUTS = 20;
-const AGENTS = 5;
+const CUTS = 30;
+const AGENTS = 8;
 
 // Where it cannot be tried: the kernel's word.
 async function refused() {

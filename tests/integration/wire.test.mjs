@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilDead } from '../support/processes.mjs';
 import { makeRepository, run, startStack, support, deadline, patience } from '../support/stack.mjs';
 
 let stack;
@@ -137,6 +138,25 @@ test('what is damaged in the spool of a running worker is told, and the agent go
   assert.equal(trouble.body.lost_events, 3);
   assert.match(trouble.body.reason, new RegExp(`3 events \\(number ${broken[0]} to ${broken[2]}\\) .*damaged on disk`));
   await stack.until((e) => e.kind === 'worker' && e.body.phase === 'ended', 'the worker to end', 60000, { agent });
+  assert.ok(!(await stack.events(null, ['state'])).some((e) => /crash/i.test(e.body.reason)));
+});
+
+// The session's last save waits for the disk, the spool does not.
+test('an end that a power cut took out of the spool is told again', async () => {
+  stack = await startStack();
+  const [agent] = await createCounting(1, counting(200));
+  await turnStarted(agent);
+  const { pid } = await stack.ask('agent.show', { agent });
+  stack.supervisor.kill('SIGKILL');
+  await stack.supervisor.ended;
+  const folder = path.join(stack.stateDir, 'workspaces', String(agent));
+  while (!JSON.parse(await readFile(path.join(folder, 'session/state.json'), 'utf8')).ended_seq) await sleep(50);
+  process.kill(pid, 'SIGKILL');
+  await untilDead([pid]);
+  await truncate(path.join(folder, 'spool/events'), 0);
+  await stack.startSupervisor();
+  await stack.untilState(agent, 'done', 60000);
+  await assertGapless([agent]);
   assert.ok(!(await stack.events(null, ['state'])).some((e) => /crash/i.test(e.body.reason)));
 });
 
