@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_BYTES (256 * 1024)
+#include "shared/cleanup.h"
+
+/* What a moment of great haste took is given back. */
+#define KEEP_BYTES (64 * 1024)
+#define KEEP_EVENTS 256
 
 struct outbox_event *outbox_add(struct outbox *o, const char *stream, int64_t subject,
 	enum event_kind kind, const char *word, int64_t number, const char *body, size_t n)
@@ -42,6 +46,10 @@ size_t outbox_header(const struct outbox_event *ev, char *out)
 void outbox_reset(struct outbox *o)
 {
 	o->n = 0;
+	if (o->cap > KEEP_EVENTS) {
+		free(take_ptr(o->events));
+		o->cap = 0;
+	}
 	if (o->bodies.cap > KEEP_BYTES)
 		buf_clear(&o->bodies);
 	else
