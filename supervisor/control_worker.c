@@ -104,29 +104,32 @@ static int taken_over(struct supervisor *s, struct member *m, int64_t after, str
 	return 0;
 }
 
-/* The worker was once told that more is committed than the store has: the store was put
- * back from a copy, or the power cut took what was committed last. What lies between is lost,
- * which is told; what follows is not. */
-static int put_back(struct supervisor *s, struct member *m, int64_t have, struct err *e)
+static cJSON *lost_events(const struct member *m, int64_t have)
 {
-	cJSON *body;
+	cJSON *body = cJSON_CreateObject();
 	char reason[256];
 
-	if (have <= m->committed)
-		return 0;
 	snprintf(reason, sizeof(reason),
 		"events %lld to %lld are not in the store any more: it was put back from a copy, "
 		"or the machine went down before they were on its disk",
 		(long long)m->committed + 1, (long long)have);
 	log_warn("agent=%lld %s", (long long)m->id, reason);
-	if (tx_begin(s, true, e) < 0)
-		return -1;
-	body = cJSON_CreateObject();
 	json_add_str(body, "what", "events lost");
 	json_add_int(body, "lost_events", have - m->committed);
 	json_add_str(body, "reason", reason);
+	return body;
+}
+
+/* The worker was once told that more is committed than the store has. What lies between is
+ * lost, which is told; what follows is not. */
+static int put_back(struct supervisor *s, struct member *m, int64_t have, struct err *e)
+{
+	if (have <= m->committed)
+		return 0;
+	if (tx_begin(s, true, e) < 0)
+		return -1;
 	if (store_agent_seq(s->store, m->id, have, clock_wall_ms(), e) < 0 ||
-		tx_event(s, "agent", m->id, EVENT_TROUBLE, body, e) < 0) {
+		tx_event(s, "agent", m->id, EVENT_TROUBLE, lost_events(m, have), e) < 0) {
 		tx_rollback(s);
 		return -1;
 	}
