@@ -48,7 +48,7 @@ static int end_flush(const char *path, const struct stat *st, int kind, struct F
 
 static int flush_folder(const char *path, struct err *e)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? err_errno(e, "write %s to the disk", path) : 0;
 }
