@@ -433,6 +433,35 @@ test('new: checked as typed, the draft survives, a list becomes tasks', async ()
   for (const { id } of made) await stack.ask('agent.delete', { agent: id });
 });
 
+// It tidies up behind a view after the next frame, which may be late.
+test('new: what was started is no draft any more, however busy the page is', async () => {
+  await page.goto(`${origin}/new`);
+  await page.evaluate(() => {
+    const later = window.setTimeout;
+    window.saves = [];
+    window.setTimeout = (f, ms, ...rest) => {
+      if (ms === 200) window.saves.push(f);
+      return later(f, ms, ...rest);
+    };
+  });
+  await page.getByLabel('Address').fill(repository);
+  await page.getByLabel('Title').fill('Many D');
+  await page.getByLabel('Manager').uncheck();
+  await page.waitForFunction(() => JSON.parse(localStorage.getItem('100x-draft'))?.manager === false);
+  await page.evaluate(() => {
+    const later = window.setTimeout;
+    window.requestAnimationFrame = () => 0;
+    window.setTimeout = (f, ms, ...rest) => (ms === 35 ? 0 : later(f, ms, ...rest));
+  });
+  await page.getByRole('button', { name: /^Start/ }).click();
+  await page.waitForURL(/agents/);
+  assert.ok(await page.evaluate(() => window.saves.length && (window.saves.at(-1)(), true)), 'the draft was kept by a timer');
+  await page.goto(`${origin}/new`);
+  assert.equal(await page.getByLabel('Address').inputValue(), '');
+  const [{ id }] = (await list()).filter(({ title }) => title === 'Many D');
+  await stack.ask('agent.delete', { agent: id });
+});
+
 test('activity: everything that happened, live, filtered, further back', async () => {
   await page.goto(`${origin}/activity`);
   await page.locator('.event').first().waitFor();

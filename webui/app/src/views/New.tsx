@@ -118,18 +118,19 @@ export function NewView() {
   useEffect(() => {
     api.config().then(({ models: configured }) => setModels(configured), () => {});
   }, []);
+  const latest = useRef(draft);
+  latest.current = draft;
+  // Once it is sent there is nothing to keep, whatever timer is still under way.
+  const sent = useRef(false);
+  const save = (): void => {
+    if (!sent.current) keepDraft(isBlank(latest.current) ? null : latest.current);
+  };
   useEffect(() => {
-    const timer = setTimeout(() => keepDraft(isBlank(draft) ? null : draft), 200);
+    const timer = setTimeout(save, 200);
     return () => clearTimeout(timer);
   }, [draft]);
   // Also what was typed a moment before the page is left.
-  const latest = useRef(draft);
-  latest.current = draft;
-  const sent = useRef(false);
   useEffect(() => {
-    const save = (): void => {
-      if (!sent.current) keepDraft(isBlank(latest.current) ? null : latest.current);
-    };
     window.addEventListener('pagehide', save);
     return () => {
       window.removeEventListener('pagehide', save);
