@@ -8,6 +8,7 @@
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
+#include "shared/gittidy.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "supervisor/workers.h"
@@ -123,8 +124,10 @@ static void clean_up(const struct supervisor *s, const struct member *m)
 {
 	char path[PATHS_MAX];
 
-	if (m->next.process == PROCESS_NONE && agent_state_ended(m->next.state))
-		unlink(paths_agent(&s->paths, m->id, PATHS_SESSION_NEW, path));
+	if (m->next.process != PROCESS_NONE || !agent_state_ended(m->next.state))
+		return;
+	unlink(paths_agent(&s->paths, m->id, PATHS_SESSION_NEW, path));
+	gittidy(paths_agent(&s->paths, m->id, "repo/.git", path));
 }
 
 void tx_reason(const struct supervisor *s, const struct member *m, const struct agent_todo *t,

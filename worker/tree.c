@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "shared/cleanup.h"
+#include "shared/gittidy.h"
 #include "worker/workspace_identity.h"
 
 enum job_kind { JOB_OPEN, JOB_LOOK, JOB_COMMIT, JOB_PUSH, JOB_TIDY };
@@ -143,7 +144,7 @@ static int tidy(const struct tree *t)
 	char git_dir[1200];
 
 	snprintf(git_dir, sizeof git_dir, "%s/.git", t->spec.path);
-	workspace_tidy(git_dir);
+	gittidy(git_dir);
 	return 0;
 }
 

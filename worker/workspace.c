@@ -14,6 +14,7 @@
 #include "shared/buf.h"
 #include "shared/cleanup.h"
 #include "shared/crash.h"
+#include "shared/gittidy.h"
 #include "shared/paths.h"
 #include "worker/workspace_git.h"
 
@@ -337,7 +338,7 @@ static int reopen(struct workspace *w, struct err *e)
 
 	/* Whoever worked in here before is dead. */
 	snprintf(git_dir, sizeof git_dir, "%s/.git", w->path);
-	workspace_tidy(git_dir);
+	gittidy(git_dir);
 	if (workspace_repository(w->path, &repo, e) < 0 || workspace_mend(repo, w->path, e) < 0)
 		return -1;
 	rc = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF);

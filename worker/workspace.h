@@ -96,11 +96,6 @@ int workspace_commits_ahead(struct workspace *w, struct err *e);
 int workspace_push(struct workspace *w, const char *name, const struct workspace_auth *auth,
 	workspace_progress progress, void *arg, struct err *e);
 
-/* Removes lock files and half-written objects from a git folder (<path>/.git, or a bare
- * repository), for when whoever made them is known to be dead. Never fails: what stays is
- * found by the next git. */
-void workspace_tidy(const char *git_dir);
-
 /* Before path is removed: keeps what is only in it (commits beyond the base, and what is
  * neither committed nor ignored, as one more commit) in the mirror under ref
  * ("refs/100x/agent-7"), other branches under ref.heads/, and checks that it is all there.

@@ -13,6 +13,7 @@
 #include "shared/cleanup.h"
 #include "shared/clock.h"
 #include "shared/crash.h"
+#include "shared/gittidy.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/paths.h"
@@ -289,7 +290,7 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	if (open_mirror(path, building, &fresh, &repo, e) < 0)
 		return -1;
 	if (!fresh)
-		workspace_tidy(path); /* under the lock nobody else works in it */
+		gittidy(path); /* under the lock nobody else works in it */
 	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)

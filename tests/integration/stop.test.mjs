@@ -2,6 +2,8 @@
 // to stop begins no turn any more, in no worker.
 import { afterEach, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { deadline, makeRepository, patience, startStack, support } from '../support/stack.mjs';
 
@@ -44,6 +46,12 @@ async function begun(agent, after) {
 
 test('told to stop; supervisor and worker die before the worker knows', async () => {
   const { agent, worker, at } = await deafAgent();
+  // As a git that dies in the middle of a commit leaves them.
+  const left = ['index.lock', 'objects/tmp_objdir-bulk-fsync-x/0a/5273'].map((name) => path.join(stack.stateDir, 'workspaces', String(agent), 'repo/.git', name));
+  for (const file of left) {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, '');
+  }
   await stack.ask('agent.stop', { agent });
   process.kill(stack.supervisor.pid, 'SIGSTOP'); // or it would see the worker die
   process.kill(worker, 'SIGKILL');
@@ -53,6 +61,7 @@ test('told to stop; supervisor and worker die before the worker knows', async ()
   const row = await show(agent);
   assert.deepEqual([row.state, row.reason], ['stopped', 'stopped by a person']);
   assert.deepEqual(await begun(agent, at), []);
+  assert.deepEqual([left[0], path.dirname(path.dirname(left[1]))].filter(existsSync), [], 'nobody else would tidy up');
   // It goes on when it is told to, and not to a stop of before.
   const again = (await stack.ask('status')).last_event;
   await stack.ask('agent.retry', { agent });

@@ -1,16 +1,13 @@
-/* A killed git leaves its lock files behind (index.lock, HEAD.lock, refs/…/main.lock), and
- * every git after it refuses to write; and half-written objects and packs, which stay for
- * ever, since nothing here collects garbage. */
+#include "shared/gittidy.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "shared/cleanup.h"
 #include "shared/log.h"
-#include "worker/workspace.h"
 
 #define TIDY_MAX_DEPTH 32 /* of folders below refs */
 
@@ -49,25 +46,43 @@ static int tidy_folder(int parent_fd, const char *name, int depth, bool (*goes)(
 	return removed;
 }
 
+static bool is_any(const char *name)
+{
+	(void)name;
+	return true;
+}
+
+/* A folder that holds files and folders of files. */
+static bool drop_folder(int parent_fd, const char *name)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+			tidy_folder(fd, entry->d_name, 0, is_any);
+			unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+		}
+	tidy_folder(parent_fd, name, 0, is_any);
+	return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
+}
+
 /* Where git gathers objects that it brings to the disk together (core.fsyncMethod=batch). */
-static int drop_gathering(int git_fd, const char *git_dir)
+static int drop_gathering(int git_fd)
 {
 	int fd = openat(git_fd, "objects", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	char path[1400];
 	int removed = 0;
 
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || strncmp(entry->d_name, "tmp_objdir-", 11) != 0)
-			continue;
-		snprintf(path, sizeof path, "%s/objects/%s", git_dir, entry->d_name);
-		removed += workspace_remove(path, NULL) == 0;
-	}
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && strncmp(entry->d_name, "tmp_objdir-", 11) == 0)
+			removed += drop_folder(fd, entry->d_name);
 	return removed;
 }
 
-void workspace_tidy(const char *git_dir)
+void gittidy(const char *git_dir)
 {
 	_cleanup_close_ int fd = open(git_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int removed;
@@ -75,7 +90,7 @@ void workspace_tidy(const char *git_dir)
 	if (fd < 0)
 		return;
 	removed = tidy_folder(fd, ".", 0, is_lock) +
-		  tidy_folder(fd, "refs", TIDY_MAX_DEPTH, is_lock) + drop_gathering(fd, git_dir) +
+		  tidy_folder(fd, "refs", TIDY_MAX_DEPTH, is_lock) + drop_gathering(fd) +
 		  tidy_folder(fd, "objects", 1, is_torn);
 	if (removed > 0)
 		log_info("%s: removed %d files that a killed git left", git_dir, removed);

@@ -1,0 +1,12 @@
+/* A killed git leaves its lock files behind (index.lock, HEAD.lock, refs/…/main.lock), and
+ * every git after it refuses to write; and half-written objects and packs, which stay for
+ * ever, since nothing here collects garbage. */
+#ifndef SHARED_GITTIDY_H
+#define SHARED_GITTIDY_H
+
+/* Removes them from a git folder (<path>/.git, or a bare repository), for when whoever made
+ * them is known to be dead. Never fails: what stays is found by the next git. No link is
+ * followed out of it. */
+void gittidy(const char *git_dir);
+
+#endif
