@@ -1,12 +1,12 @@
 /* 100x-supervisor: arguments, and away. */
 #include <getopt.h>
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "shared/log.h"
+#include "shared/memory.h"
 #include "supervisor/supervisor.h"
 
 #define LOG_MAX (4 * 1024 * 1024) /* then it is set aside as .1 */
@@ -73,11 +73,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "100x-supervisor: unexpected argument %s\n%s", argv[optind], usage);
 		return EXIT_FOR_GOOD;
 	}
-	/* Frames are taken in nng's threads and freed in the loop's: with an arena for each, every
-	 * one of them would grow to its own worst moment, and stay. */
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	memory_frugal();
 	if (paths_init(&paths, state_dir, run_dir, &e) < 0 || limit_log(&paths) < 0 ||
 		supervisor_run(&paths, restore, &e) < 0) {
 		log_error("%s", e.text);

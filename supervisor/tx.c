@@ -119,15 +119,18 @@ int tx_worker(struct supervisor *s, struct member *m, const char *phase, int pid
 	return tx_event(s, "agent", m->id, EVENT_WORKER, body, e);
 }
 
+#define TIDY_ENTRIES 20000 /* some ms of the loop */
+
 /* No worker lives, and none will come that would put right what the last one was killed at. */
-static void clean_up(const struct supervisor *s, const struct member *m)
+static void clean_up(const struct supervisor *s, const struct member *m, bool just_ended)
 {
 	char path[PATHS_MAX];
 
 	if (m->next.process != PROCESS_NONE || !agent_state_ended(m->next.state))
 		return;
 	unlink(paths_agent(&s->paths, m->id, PATHS_SESSION_NEW, path));
-	gittidy(paths_agent(&s->paths, m->id, "repo/.git", path));
+	if (just_ended) /* not for all that have ever ended, at each start */
+		gittidy(paths_agent(&s->paths, m->id, "repo/.git", path), TIDY_ENTRIES);
 }
 
 void tx_reason(const struct supervisor *s, const struct member *m, const struct agent_todo *t,
@@ -142,7 +145,7 @@ void tx_reason(const struct supervisor *s, const struct member *m, const struct 
 		strcpy(out, line);
 	else
 		snprintf(out, LAUNCHER_REASON_BYTES, "%s%s%.*s", t->reason, known ? ": " : "",
-			known ? (int)utf8_cut(line, strlen(line), room) : 0, line);
+			(int)utf8_cut(line, strlen(line), room), line);
 }
 
 static int write_change(struct supervisor *s, struct member *m, const struct agent_input *in,
@@ -150,7 +153,7 @@ static int write_change(struct supervisor *s, struct member *m, const struct age
 {
 	char reason[LAUNCHER_REASON_BYTES];
 
-	clean_up(s, m);
+	clean_up(s, m, in->event == AGENT_EXITED || t->what & AGENT_DO_STATE);
 	if (in->event == AGENT_EXITED &&
 		(store_agent_pid(s->store, m->id, 0, 0, e) < 0 ||
 			(m->exit_pid && tx_worker(s, m, "ended", m->exit_pid, e) < 0)))

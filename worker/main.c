@@ -1,12 +1,12 @@
 /* 100x-worker: one agent, or one errand. */
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "shared/log.h"
+#include "shared/memory.h"
 #include "shared/paths.h"
 #include "worker/errand.h"
 #include "worker/worker.h"
@@ -104,11 +104,7 @@ int main(int argc, char **argv)
 	}
 	if (!a.errand) /* whose stderr is the supervisor's */
 		log_limit(paths_agent(&paths, a.agent, "", folder), WORKER_LOG_MAX);
-	/* One thread of ours allocates much; what one huge line took goes back to the
-	 * system. */
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	memory_frugal();
 	code = a.errand ? errand_run(&paths, a.errand)
 			: worker_run(&paths, a.agent, a.epoch, a.gate);
 	fflush(NULL);

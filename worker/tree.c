@@ -1,5 +1,6 @@
 #include "worker/tree.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static int tidy(const struct tree *t)
 	char git_dir[1200];
 
 	snprintf(git_dir, sizeof git_dir, "%s/.git", t->spec.path);
-	gittidy(git_dir);
+	gittidy(git_dir, INT_MAX);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <git2/sys/repository.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,7 +339,7 @@ static int reopen(struct workspace *w, struct err *e)
 
 	/* Whoever worked in here before is dead. */
 	snprintf(git_dir, sizeof git_dir, "%s/.git", w->path);
-	gittidy(git_dir);
+	gittidy(git_dir, INT_MAX);
 	if (workspace_repository(w->path, &repo, e) < 0 || workspace_mend(repo, w->path, e) < 0)
 		return -1;
 	rc = git_reference_name_to_id(&base, repo, WORKSPACE_BASE_REF);

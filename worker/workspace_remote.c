@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <git2/sys/repository.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,7 +291,7 @@ int workspace_mirror(const char *mirrors, const struct giturl *url,
 	if (open_mirror(path, building, &fresh, &repo, e) < 0)
 		return -1;
 	if (!fresh)
-		gittidy(path); /* under the lock nobody else works in it */
+		gittidy(path, INT_MAX); /* under the lock nobody else works in it */
 	crash_point(CRASH_MIRROR_BEGIN);
 	rc = mirror_remote(&remote, repo, url);
 	if (rc == 0)

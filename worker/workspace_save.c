@@ -278,8 +278,10 @@ int workspace_mirror_drop(const char *path, int64_t before_ms, bool *gone, struc
 	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return err_errno(e, "lock %s", lock_path);
-	if (strcmp(end, ".git") != 0) /* half made: nothing was ever kept in it */
-		return (*gone = workspace_remove(path, e) == 0) ? 0 : -1;
+	if (strcmp(end, ".git") != 0) { /* half made: nothing was ever kept in it */
+		*gone = workspace_remove(path, e) == 0;
+		return *gone ? 0 : -1;
+	}
 	rc = git_repository_open_bare(&mirror, path);
 	if (rc == 0)
 		rc = git_reference_iterator_glob_new(&it, mirror, "refs/100x/*");

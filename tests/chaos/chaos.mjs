@@ -97,14 +97,18 @@ async function killOne(world, random, run) {
   if (process.env.TEST_VERBOSE) console.error(`kill ${run.kills}: ${kind}, answers after ${took.toFixed(0)} ms`);
 }
 
-// Nothing of ours is left, then everything starts again.
+// Everything starts again.
+async function startsAgain(world, run) {
+  run.kills++;
+  run.answers.push(await world.answers());
+  await checkStore(world, run);
+}
+
 async function killMachine(world, run) {
   const dying = world.stack.supervisor.ended;
   world.killAll();
   await deadline(dying, 10000 * patience, 'the killed supervisor to die');
-  run.kills++;
-  run.answers.push(await world.answers());
-  await checkStore(world, run);
+  await startsAgain(world, run);
 }
 
 async function cutPower(world, random, run) {
@@ -112,9 +116,7 @@ async function cutPower(world, random, run) {
   await run.checking; // it reads the store
   await pause(random.below(FLUSHED_MS));
   await world.cutPower();
-  run.kills++;
-  run.answers.push(await world.answers());
-  await checkStore(world, run);
+  await startsAgain(world, run);
 }
 
 // What a person does meanwhile: mostly says something, now and then pauses or stops an agent.

@@ -202,7 +202,7 @@ export class World {
     return true;
   }
 
-  // As the power switch would: everything at once; nothing is started meanwhile.
+  // Everything at once; nothing is started meanwhile.
   killAll() {
     for (let left = this.all(); left.length; left = this.all()) {
       for (const pid of left) this.kill('all', pid);
@@ -360,8 +360,10 @@ export class World {
     this.stopping = true;
     this.killAll();
     await Promise.all(this.stack.children.map((child) => child.ended));
-    if (!process.env.KEEP_STACK) await this.disk?.remove();
-    if (!process.env.KEEP_STACK) await rm(this.dir, { recursive: true, force: true });
+    if (!process.env.KEEP_STACK) {
+      await this.disk?.remove();
+      await rm(this.dir, { recursive: true, force: true });
+    }
     if (this.owns) await World.closeShared(this.shared);
   }
 }
